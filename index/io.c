@@ -227,7 +227,7 @@ static int lock_once(int *out, int dir, const char *name, bool wait,
 
 int io_lock(int *out, int dir, const char *name, bool wait, struct err *err)
 {
-	int fd;
+	int fd = -1;
 	int rc;
 
 	for (;;) {
