@@ -269,8 +269,9 @@ static void test_kinds_do_not_mix(void **state)
 	batch_make(&b, 1, 3, 100, false);
 	assert_int_equal(ERR_INVALID, batch_write(w, c, &b, &err));
 	assert_int_equal(0, pack_writer_blocks(w));
-	for (int i = 0; i < 3; i++)
-		b.chunks[i].kind = ID_TREE + i;
+	b.chunks[0].kind = ID_TREE;
+	b.chunks[1].kind = ID_LIST;
+	b.chunks[2].kind = ID_META;
 	assert_int_equal(0, batch_write(w, c, &b, &err));
 	pack_writer_free(w);
 	batch_fini(&b);
