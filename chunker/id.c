@@ -152,18 +152,26 @@ int id_hash(struct id_hasher *h, enum id_kind kind, const void *data,
 {
 	uint8_t nonce[NONCE_LEN] = { 0 };
 	uint8_t tag[ID_LEN];
+	OSSL_PARAM ask_tag[] = {
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag,
+		    sizeof(tag)),
+		OSSL_PARAM_END,
+	};
 	int n;
 
 	/*
 	 * One nonce serves every chunk of a kind.  GMAC alone would not bear
 	 * that; here its tag never leaves this function unencrypted.
+	 *
+	 * The tag is asked for by parameter because EVP_CIPHER_CTX_ctrl, which
+	 * only builds this same parameter, takes a tenth of a small chunk's
+	 * time.
 	 */
 	nonce[NONCE_LEN - 1] = (uint8_t)kind;
 	if (!EVP_EncryptInit_ex2(h->gmac, NULL, NULL, nonce, NULL) ||
 	    !gmac_update(h->gmac, data, len) ||
 	    !EVP_EncryptFinal_ex(h->gmac, tag, &n) ||
-	    !EVP_CIPHER_CTX_ctrl(h->gmac, EVP_CTRL_AEAD_GET_TAG, sizeof(tag),
-	        tag) ||
+	    !EVP_CIPHER_CTX_get_params(h->gmac, ask_tag) ||
 	    !EVP_EncryptUpdate(h->block, out->b, &n, tag, sizeof(tag)))
 		return err_set(err, ERR_SYSTEM, "libcrypto cannot name a chunk");
 	return 0;
