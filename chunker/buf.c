@@ -35,7 +35,7 @@ uint8_t *buf_room(struct buf *b, size_t len)
 	if (len > SIZE_MAX / 2 - b->len)
 		goto out;
 
-	/* The need is at most SIZE_MAX / 2, so doubling up to it cannot wrap. */
+	/* The need is at most SIZE_MAX / 2: doubling to it cannot wrap. */
 	while (cap < b->len + len)
 		cap *= 2;
 	data = realloc(b->data, cap);

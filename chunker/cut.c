@@ -66,10 +66,13 @@ static cut_scan *scan_of(enum cut_path path)
 	case CUT_SSE2:
 		return cut_scan_sse2;
 	case CUT_AVX2:
-		return __builtin_cpu_supports("avx2") ? cut_scan_avx2 : NULL;
+		if (__builtin_cpu_supports("avx2"))
+			return cut_scan_avx2;
+		return NULL;
 	case CUT_AVX512:
-		return __builtin_cpu_supports("avx512bw") ? cut_scan_avx512 :
-		                                            NULL;
+		if (__builtin_cpu_supports("avx512bw"))
+			return cut_scan_avx512;
+		return NULL;
 #else
 	case CUT_SSE2:
 	case CUT_AVX2:

@@ -30,8 +30,8 @@ AVX2 static inline __m256i load(const uint8_t *at)
 AVX2 static inline __m256i fold(__m256i now, __m256i before,
     uint32_t multiplier)
 {
-	return _mm256_add_epi16(now, _mm256_mullo_epi16(before,
-	    all(multiplier)));
+	before = _mm256_mullo_epi16(before, all(multiplier));
+	return _mm256_add_epi16(now, before);
 }
 
 /* The words 16 bytes before those of now. */
@@ -47,14 +47,17 @@ AVX2 static inline __m256i half_before(__m256i now, __m256i last)
 AVX2 static inline __m256i lanes_step(struct lanes *last, const uint8_t *at)
 {
 	struct lanes now;
+	__m256i before;
 	__m256i hash;
 
 	now.p2 = fold(_mm256_mullo_epi16(load(at), all(CUT_M1)), load(at - 2),
 	    CUT_M1 * CUT_M2);
-	now.p4 = fold(now.p2, _mm256_alignr_epi8(now.p2,
-	    half_before(now.p2, last->p2), 12), CUT_M4);
-	now.p8 = fold(now.p4, _mm256_alignr_epi8(now.p4,
-	    half_before(now.p4, last->p4), 8), CUT_M8);
+	before = half_before(now.p2, last->p2);
+	before = _mm256_alignr_epi8(now.p2, before, 12);
+	now.p4 = fold(now.p2, before, CUT_M4);
+	before = half_before(now.p4, last->p4);
+	before = _mm256_alignr_epi8(now.p4, before, 8);
+	now.p8 = fold(now.p4, before, CUT_M8);
 	now.p16 = fold(now.p8, half_before(now.p8, last->p8), CUT_M16);
 	hash = fold(now.p16, last->p16, CUT_M32);
 	*last = now;

@@ -26,8 +26,8 @@ AVX512 static inline __m512i all(uint32_t v)
 AVX512 static inline __m512i fold(__m512i now, __m512i before,
     uint32_t multiplier)
 {
-	return _mm512_add_epi16(now, _mm512_mullo_epi16(before,
-	    all(multiplier)));
+	before = _mm512_mullo_epi16(before, all(multiplier));
+	return _mm512_add_epi16(now, before);
 }
 
 /*
@@ -36,21 +36,21 @@ AVX512 static inline __m512i fold(__m512i now, __m512i before,
  */
 AVX512 static inline __m512i lanes_step(struct lanes *last, const uint8_t *at)
 {
-	__m512i here = _mm512_loadu_si512(at);
-	__m512i before = _mm512_loadu_si512(at - 2);
 	struct lanes now;
+	__m512i before;
 	__m512i hash;
 
-	now.p2 = fold(_mm512_mullo_epi16(here, all(CUT_M1)), before,
-	    CUT_M1 * CUT_M2);
-	now.p4 = fold(now.p2, _mm512_alignr_epi32(now.p2, last->p2, 15),
-	    CUT_M4);
-	now.p8 = fold(now.p4, _mm512_alignr_epi32(now.p4, last->p4, 14),
-	    CUT_M8);
-	now.p16 = fold(now.p8, _mm512_alignr_epi32(now.p8, last->p8, 12),
-	    CUT_M16);
-	hash = fold(now.p16, _mm512_alignr_epi32(now.p16, last->p16, 8),
-	    CUT_M32);
+	hash = _mm512_mullo_epi16(_mm512_loadu_si512(at), all(CUT_M1));
+	before = _mm512_loadu_si512(at - 2);
+	now.p2 = fold(hash, before, CUT_M1 * CUT_M2);
+	before = _mm512_alignr_epi32(now.p2, last->p2, 15);
+	now.p4 = fold(now.p2, before, CUT_M4);
+	before = _mm512_alignr_epi32(now.p4, last->p4, 14);
+	now.p8 = fold(now.p4, before, CUT_M8);
+	before = _mm512_alignr_epi32(now.p8, last->p8, 12);
+	now.p16 = fold(now.p8, before, CUT_M16);
+	before = _mm512_alignr_epi32(now.p16, last->p16, 8);
+	hash = fold(now.p16, before, CUT_M32);
 	*last = now;
 	return _mm512_add_epi16(hash, all(CUT_ADD));
 }

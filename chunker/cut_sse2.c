@@ -30,21 +30,25 @@ static inline __m128i load(const uint8_t *at)
 /* now + multiplier * before */
 static inline __m128i fold(__m128i now, __m128i before, uint32_t multiplier)
 {
-	return _mm_add_epi16(now, _mm_mullo_epi16(before, all(multiplier)));
+	before = _mm_mullo_epi16(before, all(multiplier));
+	return _mm_add_epi16(now, before);
 }
 
 /* Moves a stream on by one vector, whose words begin at `at`. */
 static inline __m128i lanes_step(struct lanes *last, const uint8_t *at)
 {
 	struct lanes now;
+	__m128i before;
 	__m128i hash;
 
 	now.p2 = fold(_mm_mullo_epi16(load(at), all(CUT_M1)), load(at - 2),
 	    CUT_M1 * CUT_M2);
-	now.p4 = fold(now.p2, _mm_or_si128(_mm_slli_si128(now.p2, 4),
-	    _mm_srli_si128(last->p2, 12)), CUT_M4);
-	now.p8 = fold(now.p4, _mm_or_si128(_mm_slli_si128(now.p4, 8),
-	    _mm_srli_si128(last->p4, 8)), CUT_M8);
+	before = _mm_or_si128(_mm_slli_si128(now.p2, 4),
+	    _mm_srli_si128(last->p2, 12));
+	now.p4 = fold(now.p2, before, CUT_M4);
+	before = _mm_or_si128(_mm_slli_si128(now.p4, 8),
+	    _mm_srli_si128(last->p4, 8));
+	now.p8 = fold(now.p4, before, CUT_M8);
 	now.p16 = fold(now.p8, last->p8, CUT_M16);
 	now.p16_older = last->p16;
 	hash = fold(now.p16, last->p16_older, CUT_M32);

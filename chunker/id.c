@@ -173,7 +173,8 @@ int id_hash(struct id_hasher *h, enum id_kind kind, const void *data,
 	    !EVP_EncryptFinal_ex(h->gmac, tag, &n) ||
 	    !EVP_CIPHER_CTX_get_params(h->gmac, ask_tag) ||
 	    !EVP_EncryptUpdate(h->block, out->b, &n, tag, sizeof(tag)))
-		return err_set(err, ERR_SYSTEM, "libcrypto cannot name a chunk");
+		return err_set(err, ERR_SYSTEM,
+		    "libcrypto cannot name a chunk");
 	return 0;
 }
 

@@ -13,8 +13,8 @@ struct stream {
 	uint8_t data[];
 };
 
-int stream_new(struct stream **out, const struct cut_params *params,
-    size_t cap, struct err *err)
+int stream_new(struct stream **out, const struct cut_params *params, size_t cap,
+    struct err *err)
 {
 	struct stream *s;
 

@@ -9,8 +9,8 @@ static void test_set_records_a_failure(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(ERR_CORRUPT, err_set(&err, ERR_CORRUPT, "%d of %s", 2,
-	    "three"));
+	assert_int_equal(ERR_CORRUPT,
+	    err_set(&err, ERR_CORRUPT, "%d of %s", 2, "three"));
 	assert_int_equal(ERR_CORRUPT, err.code);
 	assert_int_equal(0, err.sys);
 	assert_string_equal("2 of three", err.msg);

@@ -63,8 +63,8 @@ static void test_keys_are_frozen(void **state)
 	for (size_t i = 0; i < N_OF(cases); i++) {
 		struct id_key key;
 
-		assert_int_equal(0, id_key_derive(&key, secret, uuid,
-		    cases[i].domain, &err));
+		assert_int_equal(0,
+		    id_key_derive(&key, secret, uuid, cases[i].domain, &err));
 		assert_hex(cases[i].k1, key.k1);
 		assert_hex(cases[i].k2, key.k2);
 	}
@@ -114,8 +114,9 @@ static void test_ids_are_frozen(void **state)
 		struct err err;
 		struct id id;
 
-		assert_int_equal(0, id_hash(h, cases[n].kind,
-		    cases[n].len ? data : NULL, cases[n].len, &id, &err));
+		assert_int_equal(0,
+		    id_hash(h, cases[n].kind, cases[n].len ? data : NULL,
+			cases[n].len, &id, &err));
 		assert_hex(cases[n].hex, id.b);
 	}
 	id_hasher_free(h);
@@ -137,8 +138,8 @@ static void test_ids_tell_keys_and_lengths_apart(void **state)
 		key.k2[0] = which == 2;
 		assert_int_equal(0, id_hasher_new(&h, &key, &err));
 		for (size_t len = which ? 64 : 0; len <= 64; len++)
-			assert_int_equal(0, id_hash(h, ID_DATA, zeros, len,
-			    &seen[n++], &err));
+			assert_int_equal(0,
+			    id_hash(h, ID_DATA, zeros, len, &seen[n++], &err));
 		id_hasher_free(h);
 	}
 	assert_int_equal(N_OF(seen), n);
@@ -160,8 +161,8 @@ static void test_hex_goes_there_and_back(void **state)
 	assert_int_equal(0, id_parse(&id, hex, &err));
 	assert_int_equal(0xff, id.b[15]);
 	assert_string_equal(hex, id_hex(&id, back));
-	assert_int_equal(0, id_parse(&upper, "00112233445566778899AABBCCDDEEFF",
-	    &err));
+	assert_int_equal(0,
+	    id_parse(&upper, "00112233445566778899AABBCCDDEEFF", &err));
 	assert_true(id_equal(&id, &upper));
 }
 
@@ -177,7 +178,9 @@ static void test_what_is_not_an_id_is_refused(void **state)
 		{ "a letter past f", "00112233445566778899aabbccddeefg" },
 		{ "a space before", " 0112233445566778899aabbccddeeff" },
 		{ "a sign", "+0112233445566778899aabbccddeeff" },
-		{ "an accent", "\xc3\xa9" "112233445566778899aabbccddeeff" },
+		{ "an accent",
+		    "\xc3\xa9"
+		    "112233445566778899aabbccddeeff" },
 	};
 	static const struct id zero;
 
@@ -187,8 +190,8 @@ static void test_what_is_not_an_id_is_refused(void **state)
 		struct err err;
 
 		test_case(cases[i].name);
-		assert_int_equal(ERR_INVALID, id_parse(&id, cases[i].hex,
-		    &err));
+		assert_int_equal(ERR_INVALID,
+		    id_parse(&id, cases[i].hex, &err));
 		assert_true(id_is_zero(&id));
 	}
 }
@@ -218,8 +221,9 @@ static void *name_often(void *want)
 		struct err err;
 		struct id id;
 
-		same = same && id_hash(h, ID_DATA, data, sizeof(data), &id,
-		    &err) == 0 && id_equal(&id, want);
+		same = same &&
+		    id_hash(h, ID_DATA, data, sizeof(data), &id, &err) == 0 &&
+		    id_equal(&id, want);
 	}
 	id_hasher_free(h);
 	return same ? NULL : want;
@@ -232,11 +236,11 @@ static void test_threads_name_alike(void **state)
 	struct id want;
 
 	(void)state;
-	assert_int_equal(0, id_parse(&want, "6261bb3b0d4d70fdaff0a207af166a73",
-	    &err));
+	assert_int_equal(0,
+	    id_parse(&want, "6261bb3b0d4d70fdaff0a207af166a73", &err));
 	for (size_t i = 0; i < N_OF(threads); i++)
-		assert_int_equal(0, pthread_create(&threads[i], NULL,
-		    name_often, &want));
+		assert_int_equal(0,
+		    pthread_create(&threads[i], NULL, name_often, &want));
 	for (size_t i = 0; i < N_OF(threads); i++) {
 		void *differs;
 

@@ -7,8 +7,9 @@ static struct cut_params params_of(uint32_t min, uint32_t target, uint32_t max)
 	struct cut_params params;
 	struct err err;
 
-	assert_int_equal(0, cut_params_init(&params, min, target, max, 2,
-	    UINT64_C(0x555a6f6ad24ffc67), &err));
+	assert_int_equal(0,
+	    cut_params_init(&params, min, target, max, 2,
+		UINT64_C(0x555a6f6ad24ffc67), &err));
 	return params;
 }
 
@@ -43,7 +44,8 @@ static void check_stream(struct stream *s, const struct cut_params *params,
 		while (stream_next(s, &chunk, &size)) {
 			assert_true(size <= fed - seen);
 			assert_int_equal(cut_next(params, data + seen,
-			    len - seen), size);
+					     len - seen),
+			    size);
 			assert_memory_equal(data + seen, chunk, size);
 			seen += size;
 		}
