@@ -318,7 +318,7 @@ static void test_without_a_cut_point_max(void **state)
 }
 
 /* Bytes past max do not matter, nor do those before the chunk. */
-static void test_only_the_chunk_s_own_bytes_decide(void **state)
+static void test_only_bytes_of_the_chunk_decide(void **state)
 {
 	struct cut_params p = params_of(2);
 	uint8_t *a = input_new(INPUT_RANDOM, 10, 128 + 4096 + 500);
@@ -450,7 +450,7 @@ int main(void)
 		cmocka_unit_test(test_every_length_on_every_path),
 		cmocka_unit_test(test_first_stage_lane_by_lane),
 		cmocka_unit_test(test_without_a_cut_point_max),
-		cmocka_unit_test(test_only_the_chunk_s_own_bytes_decide),
+		cmocka_unit_test(test_only_bytes_of_the_chunk_decide),
 		cmocka_unit_test(test_another_key_cuts_elsewhere),
 		cmocka_unit_test(test_sizes_gather_around_the_target),
 		cmocka_unit_test(test_cuts_resynchronize),
