@@ -49,29 +49,31 @@ int store_lock(int *out, int run_dir, bool exclusive, struct err *err)
 	return 0;
 }
 
-int session_is_dead(struct store *s, uint64_t session, bool *dead, int *fd,
+/*
+ * The lock is tried shared, so that two who ask at once do not take each other
+ * for the session.  It makes its lock before its row and removes it after: a
+ * row without a lock file is a dead one's too.
+ */
+int session_is_dead(struct store *s, uint64_t session, bool *dead,
     struct err *err)
 {
 	char name[SESSION_NAME_SIZE];
+	int fd;
 	int rc;
 
-	*fd = -1;
 	*dead = true;
 	session_lock_name(session, name);
-	/* A session makes its lock before its row and removes it after: a row
-	 * without a lock is a dead one's. */
-	*fd = openat(s->dirs.run, name, O_RDWR | O_CLOEXEC);
-	if (*fd < 0)
+	fd = openat(s->dirs.run, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open %s", name);
 	do
-		rc = flock(*fd, LOCK_EX | LOCK_NB);
+		rc = flock(fd, LOCK_SH | LOCK_NB);
 	while (rc < 0 && errno == EINTR);
-	if (rc == 0)
-		return 0;
-	*dead = false;
-	rc = errno == EWOULDBLOCK ? 0 : err_sys(err, "lock %s", name);
-	io_close(*fd);
-	*fd = -1;
+	if (rc < 0) {
+		*dead = false;
+		rc = errno == EWOULDBLOCK ? 0 : err_sys(err, "lock %s", name);
+	}
+	io_close(fd);
 	return rc;
 }
 
@@ -150,7 +152,7 @@ int pack_adopt(struct db *db, const struct pack *p, struct err *err)
 	struct pack_row row = {
 		.no = t->no,
 		.id = t->id,
-		.kind = t->kind,
+		.kind = (int)t->kind,
 		.state = PACK_LIVE,
 		.size = t->size,
 		.n_blocks = t->n_blocks,
@@ -260,9 +262,14 @@ static int recover_session(struct store *s, uint64_t session, struct err *err)
 {
 	struct dead dead = { .s = s, .session = session };
 	char name[SESSION_NAME_SIZE];
+	struct session_row row;
 	char folder[4];
 	int rc;
 
+	/* It may have ended well between the list and the look at its lock. */
+	rc = db_session_find(s->db, session, &row, err);
+	if (rc)
+		return rc == ERR_NOT_FOUND ? 0 : rc;
 	rc = each_file(s->dirs.tmp, ".", remove_tmp, &dead, err);
 	for (unsigned i = 0; i < 256 && !rc; i++) {
 		snprintf(folder, sizeof(folder), "%02x", i);
@@ -295,15 +302,13 @@ static int each_dead(struct store *s, bool act, size_t *n_dead,
 	rc = db_session_list(s->db, &rows, &n, err);
 	for (size_t i = 0; i < n && !rc; i++) {
 		bool dead;
-		int fd;
 
-		rc = session_is_dead(s, rows[i].id, &dead, &fd, err);
-		if (!rc && dead) {
-			++*n_dead;
-			if (act)
-				rc = recover_session(s, rows[i].id, err);
-		}
-		io_close(fd);
+		rc = session_is_dead(s, rows[i].id, &dead, err);
+		if (rc || !dead)
+			continue;
+		++*n_dead;
+		if (act)
+			rc = recover_session(s, rows[i].id, err);
 	}
 	free(rows);
 	return rc;

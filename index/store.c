@@ -135,6 +135,7 @@ int store_index_dir(char **out, const char *path_abs,
 /* The words say what to do: an index is never the only copy of anything. */
 static int index_open(struct store *s, struct err *err)
 {
+	struct err why;
 	int rc;
 
 	rc = db_open(&s->db, s->index_dir, "index.db", s->config.uuid, false,
@@ -144,12 +145,10 @@ static int index_open(struct store *s, struct err *err)
 		    "index %s is missing; run: ieri rebuild-index",
 		    s->index_dir);
 	if (rc == ERR_CORRUPT) {
-		char why[300];
-
-		snprintf(why, sizeof(why), "%s", err->msg);
+		why = *err;
 		return err_set(err, ERR_CORRUPT,
-		    "index %s is damaged (%s); run: ieri rebuild-index",
-		    s->index_dir, why);
+		    "index %s is damaged (%.200s); run: ieri rebuild-index",
+		    s->index_dir, why.msg);
 	}
 	if (rc)
 		return err_wrap(err, "index %s", s->index_dir);

@@ -130,12 +130,8 @@ void session_lock_name(uint64_t session, char name[SESSION_NAME_SIZE]);
  */
 int store_lock(int *out, int run_dir, bool exclusive, struct err *err);
 
-/*
- * Whether the session's process is gone.  When it is, *fd is its lock, now ours
- * (or -1 when it has no lock file), so that nobody else takes it for dead or
- * alive meanwhile.
- */
-int session_is_dead(struct store *s, uint64_t session, bool *dead, int *fd,
+/* Whether the session's process is gone: nobody holds its lock. */
+int session_is_dead(struct store *s, uint64_t session, bool *dead,
     struct err *err);
 
 /*
