@@ -254,7 +254,7 @@ static int read_all_ways(struct memory_chunks *m, const struct id *top)
 			(void)tree_iter_next(&it, &e, NULL, &err);
 		if (!tree_iter_seek_offset(&it, i << (8 * i - i), &err))
 			(void)tree_iter_next(&it, &e, NULL, &err);
-		if (!tree_iter_seek_name(&it, "abcdefghi" + i, 1, &err))
+		if (!tree_iter_seek_name(&it, &"abcdefghi"[i], 1, &err))
 			(void)tree_iter_next(&it, &e, NULL, &err);
 	}
 	tree_iter_fini(&it);
