@@ -45,14 +45,14 @@ void tree_page_seal(struct buf *page, uint32_t count);
 int tree_page_decode(struct tree_page *out, struct bytes *in, struct err *err);
 
 void tree_inner_encode(struct buf *out, const struct tree_inner *e);
-int tree_inner_decode(struct tree_inner *out, struct bytes *in,
-    struct err *err);
+int tree_inner_decode(
+    struct tree_inner *out, struct bytes *in, struct err *err);
 
 /* NULL, or in a few words what no stored entry may be. */
 const char *tree_entry_complaint(const struct tree_entry *e, bool root);
 
-static inline int tree_name_order(const char *a, size_t a_len, const char *b,
-    size_t b_len)
+static inline int tree_name_order(
+    const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	size_t len = a_len < b_len ? a_len : b_len;
 	int order = memcmp(a, b, len);
