@@ -17,6 +17,16 @@
  * 1 modulo 4, so periodic data loses one bit a step and no more.  Six steps
  * instead of 32, in 16-bit lanes every vector unit has, are the whole speed.
  *
+ * The second stage makes a candidate a cut when XXH3-64 of the window, seeded
+ * with the key, is zero under mask_early for i <= target, under mask_late for
+ * i > target.  The first cut among the lengths above min and up to max is
+ * taken; without one the chunk has max bytes, or all there are.
+ *
+ * With target = 2^bits and stage1 = min(12, bits - norm), below is
+ * 2^(16 - stage1), and the masks have their low bits + norm - stage1 and low
+ * bits - norm - stage1 bits set: normalization asks a cut before the target
+ * for norm bits more, and one after it for norm bits less.
+ *
  * Words start at every byte, so a path works on two streams side by side, one
  * for the even and one for the odd addresses, each in whole words.
  *

@@ -141,6 +141,7 @@ static void test_small_reads_move_little(void **state)
 {
 	struct cut_params params = params_of(128, 1024, 4096);
 	const uint8_t *before = NULL;
+	uint64_t random = 6;
 	size_t n_moves = 0;
 	struct stream *s;
 	struct err err;
@@ -155,10 +156,10 @@ static void test_small_reads_move_little(void **state)
 		room = stream_room(s, &len);
 		n_moves += before && room < before;
 		before = room;
-		*room = 0;
+		*room = (uint8_t)draw(&random);
 		stream_fed(s, 1);
 		while (stream_next(s, &chunk, &len))
-			assert_int_equal(4096, len);
+			;
 	}
 	assert_in_range(n_moves, 0, 100000 / 3072);
 	stream_free(s);
