@@ -26,7 +26,6 @@
 enum query {
 	Q_META,
 	Q_DATA_VERSION,
-	Q_TOKEN,
 	Q_INTEGRITY,
 	Q_FOREIGN_KEYS,
 	Q_COUNTER_NEXT,
@@ -100,6 +99,9 @@ int db_create(struct db *db, const uint8_t uuid[16], struct err *err);
 bool db_in_transaction(struct db *db);
 
 /* ---- db_step.c ---- */
+
+/* ERR_INVALID in a child of the process that opened the handle. */
+int db_check_process(const struct db *db, struct err *err);
 
 /*
  * Takes the handle for this thread and hands out a statement, ready to be

@@ -84,7 +84,6 @@ const char db_schema[] =
 const char *const db_sql[Q_COUNT] = {
 	[Q_META] = "SELECT schema, uuid FROM meta",
 	[Q_DATA_VERSION] = "PRAGMA data_version",
-	[Q_TOKEN] = "SELECT value FROM counter WHERE name = 'commit'",
 	[Q_INTEGRITY] = "PRAGMA integrity_check(1)",
 	[Q_FOREIGN_KEYS] = "PRAGMA foreign_key_check",
 

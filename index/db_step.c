@@ -69,16 +69,22 @@ static int prepare(struct db *db, enum query q, struct err *err)
 	return 0;
 }
 
-int db_start(struct db *db, enum query q, sqlite3_stmt **out, struct err *err)
+int db_check_process(const struct db *db, struct err *err)
 {
-	int rc = 0;
-
 	/* SQLite's locks belong to a process: a child that used or closed
 	 * them would take them from its parent. */
 	if (db->pid != getpid())
 		return err_set(err, ERR_INVALID,
 		    "index was opened before a fork");
+	return 0;
+}
 
+int db_start(struct db *db, enum query q, sqlite3_stmt **out, struct err *err)
+{
+	int rc = db_check_process(db, err);
+
+	if (rc)
+		return rc;
 	pthread_mutex_lock(&db->use);
 	if (!db->conn) {
 		rc = err_set(err, ERR_SYSTEM,

@@ -23,9 +23,10 @@ static const char sql_abort[] = "ROLLBACK";
 
 int db_lock(struct db *db, struct err *err)
 {
-	if (db->pid != getpid())
-		return err_set(err, ERR_INVALID,
-		    "index was opened before a fork");
+	int rc = db_check_process(db, err);
+
+	if (rc)
+		return rc;
 	if (db->lock_fd < 0)
 		return err_set(err, ERR_SYSTEM, "index may only be read here");
 	/* Two threads of one handle share the flock; this keeps them apart. */
@@ -91,74 +92,39 @@ static void roll_back(struct db *db)
 		(void)sqlite3_exec(db->conn, sql_abort, NULL, NULL, NULL);
 }
 
-static int read_token(struct db *db, uint64_t *out, struct err *err)
-{
-	sqlite3_stmt *st;
-	int rc;
-
-	rc = db_start(db, Q_TOKEN, &st, err);
-	if (rc)
-		return rc;
-	rc = db_step(db, st, err);
-	if (rc == 1) {
-		*out = db_column_u64(st, 0);
-		rc = 0;
-	} else if (rc == 0) {
-		rc = db_damaged(err, "a counter is missing");
-	}
-	db_done(db, st);
-	return rc;
-}
-
 /*
- * Writes a transaction of no meaning over the log frames of one that failed.
- * Those may lie in the log whole, though nobody counts them: whoever recovers
- * the log after a crash would find them and believe them.
- */
-static int annul(struct db *db, struct err *err)
-{
-	uint64_t token;
-	int rc;
-
-	rc = begin(db, err);
-	if (rc)
-		return rc;
-	rc = db_counter_next(db, "commit", &token, err);
-	if (!rc)
-		rc = execute(db, sql_commit, err);
-	roll_back(db);
-	return rc;
-}
-
-/*
- * A commit has failed for the reason in *err: looks through a new connection
- * whether it happened.  The write lock is still ours, so nobody can have
- * changed the token since.  Returns 0 when it did.
+ * A commit has failed for the reason in *err.  Its frames may lie in the log
+ * whole, though nobody counts them: whoever recovered the log after a crash
+ * would find them and believe them.  So a transaction of no meaning is written
+ * over them; beginning it also shows, by the token, whether the commit had
+ * happened after all.  The write lock has been ours all the time.
+ *
+ * Returns 0 when it had.
  */
 static int settle(struct db *db, struct err *err)
 {
 	struct err later;
-	uint64_t token = 0;
+	uint64_t token;
+
+	/* The disk refused the bytes: the last frame, which makes a commit,
+	 * cannot be there. */
+	bool full = sqlite3_errcode(db->conn) == SQLITE_FULL;
 
 	roll_back(db);
-	/* The disk refused the bytes: the commit frame, written last, cannot
-	 * be there. */
-	if (db->conn && sqlite3_errcode(db->conn) == SQLITE_FULL)
+	if (full)
 		return err->code;
 
-	db_disconnect(db);
+	if (begin(db, &later) ||
+	    db_counter_next(db, "commit", &token, &later) ||
+	    execute(db, sql_commit, &later)) {
+		db->in_tx = false;
+		db_disconnect(db);
+		return err_wrap(err,
+		    "index: cannot tell whether this was committed");
+	}
+	db->in_tx = false;
 	db->n_commits++;
-	if (db_connect(db, false, &later) || read_token(db, &token, &later))
-		goto out;
-	if (token == db->token)
-		return 0;
-	if (annul(db, &later))
-		goto out;
-	return err->code;
-
-out:
-	db_disconnect(db);
-	return err_wrap(err, "index: cannot tell whether this was committed");
+	return token == db->token ? err->code : 0;
 }
 
 /* Failure is no matter: the log stays as it is, the next commit tries again. */
@@ -234,9 +200,9 @@ int db_commit(struct db *db, struct err *err)
 	struct err ignored;
 	int rc;
 
-	if (db->pid != getpid())
-		return err_set(err, ERR_INVALID,
-		    "index was opened before a fork");
+	rc = db_check_process(db, err);
+	if (rc)
+		return rc;
 	pthread_mutex_lock(&db->use);
 	if (!db->in_tx) {
 		pthread_mutex_unlock(&db->use);
@@ -291,7 +257,9 @@ int db_checkpoint(struct db *db, unsigned pages, struct err *err)
 	uint64_t size;
 	int rc;
 
-	rc = log_size(db, &size, err);
+	rc = db_check_process(db, err);
+	if (!rc)
+		rc = log_size(db, &size, err);
 	if (rc || size / PAGE_SIZE <= pages)
 		return rc;
 

@@ -155,6 +155,22 @@ static size_t count_packs(struct db *db)
 	return n;
 }
 
+/*
+ * A child, and the parent's handle opened anew: a process that has inherited
+ * an open SQLite connection can have none of its own.
+ */
+static pid_t fork_clean(struct fixture *f)
+{
+	pid_t pid;
+
+	db_close(f->db);
+	f->db = NULL;
+	pid = fork();
+	if (pid > 0)
+		f->db = second(f);
+	return pid;
+}
+
 static void quit(bool ok)
 {
 	_exit(ok ? 0 : 1);
@@ -242,7 +258,7 @@ static void a_reader_without_write_permission_reads(void **state)
 	assert_int_equal(0, chmod(f->dir, 0755));
 	snprintf(path, sizeof(path), "%s/index.db-wal", f->dir);
 	chmod(path, 0644);
-	pid = fork();
+	pid = fork_clean(f);
 	if (pid == 0) {
 		struct pack_row *rows;
 		struct db *db;
@@ -323,26 +339,35 @@ static void a_second_writer_waits_for_the_first(void **state)
 {
 	struct fixture *f = *state;
 	struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
+	int go[2];
 	int status;
 	pid_t pid;
+	char c;
 	struct err err;
 
-	must(db_begin(f->db, &err), &err);
-	must(add_pack(f->db, 1, &err), &err);
-	pid = fork();
+	assert_int_equal(0, pipe(go));
+	pid = fork_clean(f);
 	if (pid == 0) {
-		struct db *db = second(f);
+		struct db *db;
 
+		if (read(go[0], &c, 1) != 1)
+			quit(false);
+		db = second(f);
 		/* Readers do not wait, writers do. */
 		if (count_packs(db) != 0)
 			quit(false);
 		add_packs(db, 2, 2);
 		quit(count_packs(db) == 2);
 	}
+	must(db_begin(f->db, &err), &err);
+	must(add_pack(f->db, 1, &err), &err);
+	assert_int_equal(1, write(go[1], "x", 1));
 	nanosleep(&pause, NULL);
 	assert_int_equal(0, waitpid(pid, &status, WNOHANG));
 	must(db_commit(f->db, &err), &err);
 	expect_exit(pid);
+	close(go[0]);
+	close(go[1]);
 }
 
 static void a_process_killed_in_a_transaction_leaves_nothing(void **state)
@@ -357,7 +382,7 @@ static void a_process_killed_in_a_transaction_leaves_nothing(void **state)
 		pid_t pid;
 
 		assert_int_equal(0, pipe(pipe_fd));
-		pid = fork();
+		pid = fork_clean(f);
 		if (pid == 0) {
 			struct db *db = second(f);
 
