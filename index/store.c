@@ -278,18 +278,7 @@ struct db *store_db(struct store *s)
 	return s->db;
 }
 
-/*
- * SQLite tells of other connections' commits only; ours are counted.  Both
- * numbers only rise, so their sum changes with either.
- */
 int store_version(struct store *s, uint64_t *out, struct err *err)
 {
-	uint64_t others;
-	int rc;
-
-	rc = db_version(s->db, &others, err);
-	if (rc)
-		return rc;
-	*out = others + atomic_load(&s->commits);
-	return 0;
+	return db_version(s->db, out, err);
 }

@@ -57,7 +57,6 @@ struct store {
 	struct chunk_source source;
 	uint64_t index_dev; /* of index.db when it was opened */
 	uint64_t index_ino;
-	atomic_uint_fast64_t commits; /* by this handle; see store_version */
 	pthread_mutex_t ids_lock;     /* held while ids is made anew */
 	atomic_bool ids_remade;       /* it was; written under ids_lock */
 	pthread_mutex_t readers_lock;
@@ -87,9 +86,6 @@ int store_index_dir(char **out, const char *path_abs,
  * To be asked by who holds the store's lock.
  */
 int store_index_current(const struct store *s, struct err *err);
-
-/* The log is copied into the database when it has grown past this. */
-#define CHECKPOINT_PAGES 1000
 
 /* ---- Reading (store_read.c) ---- */
 

@@ -69,13 +69,10 @@ static int serial_take(struct writer *w, uint64_t *out, struct err *err)
 {
 	int rc;
 
-	rc = db_begin(w->store->db, err);
-	if (rc)
-		return rc;
 	rc = db_next_serial(w->store->db, out, err);
 	if (!rc && *out > ROOT_SERIAL_MAX)
 		rc = err_set(err, ERR_INVALID, "the store has no serials left");
-	return writer_tx_end(w, rc, err);
+	return rc;
 }
 
 static int record_make(struct writer *w, const struct root *draft,
@@ -230,12 +227,9 @@ int writer_commit(struct writer *w, const struct root *draft, struct id *id,
 		writer_fail(w, rc, err);
 	} else {
 		w->committed = true;
-		atomic_fetch_add(&w->store->commits, 1);
 		*id = c.root.id;
 		/* Derived, and made again by whoever misses it. */
 		(void)idtable_publish(w->store->ids, &ignored);
-		/* Keeps the log short; the next one does it otherwise. */
-		(void)db_checkpoint(w->store->db, CHECKPOINT_PAGES, &ignored);
 	}
 	commit_fini(&c);
 	return rc;

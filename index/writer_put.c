@@ -119,17 +119,9 @@ static void open_pack_free(struct open_pack *p)
 static int number_take(struct writer *w, struct lane *lane, uint32_t *out,
     struct err *err)
 {
-	int rc;
-
 	*out = lane->spare_no;
 	lane->spare_no = 0;
-	if (*out)
-		return 0;
-	rc = db_begin(w->store->db, err);
-	if (rc)
-		return rc;
-	rc = db_next_pack_no(w->store->db, out, err);
-	return writer_tx_end(w, rc, err);
+	return *out ? 0 : db_next_pack_no(w->store->db, out, err);
 }
 
 static int open_pack_new(struct writer *w, struct lane *lane,
