@@ -79,10 +79,13 @@ static void words_of_fstab_are_passed_over(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&o,
-	    "m S M -o rw,ro,noauto,auto,user,nofail,_netdev,defaults,dev,suid,"
-	    "exec,relatime,x-systemd.requires=a,,X-mount.mkdir -o nosuid",
-	    &err), 0);
+	assert_int_equal(
+	    parse(&o,
+		"m S M -o "
+		"rw,ro,noauto,auto,user,nofail,_netdev,defaults,dev,suid,"
+		"exec,relatime,x-systemd.requires=a,,X-mount.mkdir -o nosuid",
+		&err),
+	    0);
 	assert_string_equal(o.store, "S");
 	assert_string_equal(o.mountpoint, "M");
 	assert_false(o.allow_other);
@@ -97,9 +100,12 @@ static void values_are_taken(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&o,
-	    "m -o only=a/b,uid=0,gid=7,umask=027,cache=64M,index=/i\\,j "
-	    "-o allow_other,nonempty,noexec,noxattr S M -d", &err), 0);
+	assert_int_equal(
+	    parse(&o,
+		"m -o only=a/b,uid=0,gid=7,umask=027,cache=64M,index=/i\\,j "
+		"-o allow_other,nonempty,noexec,noxattr S M -d",
+		&err),
+	    0);
 	assert_string_equal(o.only, "a/b");
 	assert_string_equal(o.index_dir, "/i,j");
 	assert_int_equal(o.cache_bytes, 64 << 20);
@@ -117,8 +123,10 @@ static void the_last_of_two_values_counts(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&o,
-	    "m --only x --cache 5m --cache 8388608 S M -o only=y", &err), 0);
+	assert_int_equal(
+	    parse(&o, "m --only x --cache 5m --cache 8388608 S M -o only=y",
+		&err),
+	    0);
 	assert_string_equal(o.only, "y");
 	assert_int_equal(o.cache_bytes, 8388608);
 	options_fini(&o);
@@ -130,8 +138,8 @@ static void called_by_mount_f_is_a_rehearsal(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&o,
-	    "/sbin/mount.fuse.ieri S M -sfnv -t fuse.ieri", &err), 0);
+	assert_int_equal(
+	    parse(&o, "/sbin/mount.fuse.ieri S M -sfnv -t fuse.ieri", &err), 0);
 	assert_true(o.rehearse);
 	assert_false(o.foreground);
 	options_fini(&o);
