@@ -29,7 +29,10 @@ void buf_fini(struct buf *b);
 /* Forgets the contents, keeps the memory. */
 void buf_reset(struct buf *b);
 
-/* Makes room for len more bytes; returns where they go, or NULL and oom. */
+/*
+ * Makes room for len more bytes; returns where they go, or NULL and oom.  The
+ * caller adds to b->len what it wrote there.
+ */
 uint8_t *buf_room(struct buf *b, size_t len);
 
 void buf_put(struct buf *b, const void *data, size_t len);

@@ -40,7 +40,10 @@ struct xattr {
 
 #define XATTR_SET_MAX (64u << 20)
 
-/* Encodes the set; sorts `set` by name in place. */
+/*
+ * Encodes the set; sorts `set` by name in place.  Names differ, have 1 to 65535
+ * bytes, and a value fits 32 bits.
+ */
 void xattr_encode(struct buf *out, struct xattr *set, size_t n);
 
 struct xattr_iter {
@@ -57,6 +60,8 @@ int xattr_iter_next(struct xattr_iter *it, struct xattr *out,
 
 /* ---- Names of owners ---- */
 
+#define OWNER_NAME_MAX 255
+
 enum owner_kind {
 	OWNER_USER = 0,
 	OWNER_GROUP = 1,
@@ -69,7 +74,10 @@ struct owner {
 	size_t name_len;
 };
 
-/* Appends one; the caller adds them in rising (kind, number). */
+/*
+ * Appends one; the caller adds them in rising (kind, number).  A name has at
+ * most OWNER_NAME_MAX bytes.
+ */
 void owner_encode(struct buf *out, const struct owner *o);
 
 /* 1 and *out, 0 at the end, or a negative code; begin with bytes_of. */

@@ -20,7 +20,11 @@
 #define BLOCK_RAW_MAX (1u << 24)
 #define BLOCK_CHUNKS_MAX 4096
 #define BLOCK_BASES_MAX 4096
+#define BLOCK_DEPTH_MAX 8
+#define BLOCK_PREFIX_MAX (1u << 24) /* raw bytes of all bases of a block */
 #define BLOCK_HEAD_SIZE 48
+#define BLOCK_HEAD_MAX \
+	(BLOCK_HEAD_SIZE + 4 * BLOCK_CHUNKS_MAX + 24 * BLOCK_BASES_MAX)
 
 enum block_codec_kind {
 	BLOCK_PLAIN = 0,
@@ -37,7 +41,8 @@ struct block_chunk {
 struct batch {
 	uint8_t *raw;
 	size_t len;
-	size_t cap;
+	size_t cap;  /* most raw bytes of several chunks */
+	size_t room; /* bytes allocated at raw */
 	struct block_chunk *chunks; /* room for BLOCK_CHUNKS_MAX */
 	uint32_t n_chunks;
 };
@@ -50,7 +55,7 @@ void batch_reset(struct batch *b);
 /* Whether len more bytes belong into this batch; an empty one always fits. */
 bool batch_fits(const struct batch *b, size_t len);
 
-/* The chunk must fit. */
+/* The chunk must fit, and have at least one byte. */
 int batch_add(struct batch *b, enum id_kind kind, const struct id *id,
     const uint8_t *data, size_t len, struct err *err);
 
@@ -88,6 +93,25 @@ int block_encode(struct block_codec *c, const struct batch *b, bool read_back,
 /* Writes the offset and the head's sum into a record made by block_encode. */
 void block_place(uint8_t *record, uint64_t offset);
 
+/*
+ * Checks what can be said of an entry by itself: each number within its limits
+ * and in agreement with the others.  ERR_CORRUPT, or ERR_FORMAT for an unknown
+ * codec.
+ */
+int block_entry_check(const struct block_entry *e, struct err *err);
+
+/* Length and kind as one u32: a *chunk word* of FORMAT.md, section 5. */
+uint32_t block_word(const struct block_chunk *chunk);
+
+/* The id stays as it is.  ERR_CORRUPT for no length, ERR_FORMAT for a kind. */
+int block_word_decode(struct block_chunk *out, uint32_t word,
+    struct err *err);
+
+/* One base as it stands in records and tables. */
+#define BLOCK_BASE_SIZE 24
+int block_base_decode(struct block_chunk *out,
+    const uint8_t data[BLOCK_BASE_SIZE], struct err *err);
+
 /* Bytes of a record before its stored bytes. */
 static inline uint32_t block_head_len(uint32_t n_chunks, uint32_t n_bases)
 {
@@ -105,8 +129,9 @@ int block_decode(struct block_codec *c, const struct block_entry *e,
 
 /*
  * Reads a record's head for recovery without a table: data[0, len) begins at
- * `offset` of the pack.  Fills entry and, as far as the caller gives room,
- * chunk words; ids stay unknown.  ERR_CORRUPT when it is no intact head.
+ * `offset` of the pack and holds the whole head, BLOCK_HEAD_MAX bytes at most.
+ * Fills entry and, as far as the caller gives room, chunk words; ids stay
+ * unknown.  ERR_CORRUPT when it is no intact head.
  */
 int block_head_decode(const uint8_t *data, size_t len, uint64_t offset,
     struct block_entry *entry, struct block_chunk *chunks, size_t room,

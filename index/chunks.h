@@ -16,8 +16,8 @@
 #include "chunker/err.h"
 #include "chunker/id.h"
 
-/* The most bytes a chunk may have. */
-#define CHUNK_MAX (1u << 24)
+/* The most bytes a chunk may have: its length is stored in 24 bits. */
+#define CHUNK_MAX ((1u << 24) - 1)
 
 /*
  * Bytes of one chunk, verified against its id, borrowed until chunk_release.

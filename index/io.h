@@ -43,8 +43,9 @@ int io_read_file(int dir, const char *name, size_t max, uint8_t **out,
 /*
  * Makes dst_dir/name hold exactly these bytes, by way of tmp_dir/tmp: write,
  * fsync, rename, fsync of dst_dir.  After a failure `name` is as before and
- * the temporary file is gone.  With `exclusive` an existing name is
- * ERR_EXISTS.
+ * the temporary file is gone; only if the very last step failed, and not
+ * `exclusive`, may it hold the new bytes, whole.  With `exclusive` an existing
+ * name is ERR_EXISTS.
  */
 int io_publish(int tmp_dir, const char *tmp, int dst_dir, const char *name,
     const void *data, size_t len, bool exclusive, struct err *err);

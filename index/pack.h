@@ -24,6 +24,7 @@
 #define PACK_FOOT_SIZE 96
 #define PACK_BLOCKS_MAX 65536
 #define PACK_CHUNKS_MAX (1u << 22)
+#define PACK_BASES_MAX (1u << 22)
 
 enum pack_kind {
 	PACK_DATA = 0,
@@ -94,17 +95,37 @@ int pack_read_stored(const struct pack *p, const struct block_entry *e,
 #define PACK_NAME_SIZE 48
 void pack_name(const struct id *id, char name[PACK_NAME_SIZE]);
 
+/* ---- Recovery ---- */
+
+/*
+ * Builds the table of a pack whose own is lost or damaged, from its records:
+ * walks them by their heads, goes on at the next intact head after a damaged
+ * one, decodes each block and names its chunks by `key`.  Blocks that do not
+ * decode are left out, so are deltas whose bases are not in this pack.
+ *
+ * *out is to be released by pack_table_fini.  ERR_CORRUPT when neither header
+ * nor footer tells whose the pack is, or no block is left.  Slow: every byte
+ * is read twice.
+ */
+int pack_scan(struct pack_table *out, int packs_dir, const struct id *id,
+    const uint8_t uuid[16], const struct id_key *key, struct err *err);
+
 /* ---- Writing ---- */
 
 struct pack_writer;
 
-/* Creates tmp_dir/tmp_name and writes the header. */
+/* Creates tmp_dir/tmp_name, which must not exist, and writes the header. */
 int pack_writer_new(struct pack_writer **out, int tmp_dir,
     const char *tmp_name, const struct pack_info *info, struct err *err);
 
 /*
  * Appends a record made by block_encode: reserves its place, fills it in and
  * writes it, holding no lock while writing.  chunks are the batch's.
+ *
+ * ERR_INVALID when the pack has no room for one more, or a chunk is of a kind
+ * that belongs into the other kind of pack; nothing has happened then.  Any
+ * other failure is the end of the pack: its temporary file is gone, and so
+ * are the blocks added before.
  */
 int pack_writer_add(struct pack_writer *w, uint8_t *record, size_t len,
     const struct block_entry *entry, const struct block_chunk *chunks,

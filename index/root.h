@@ -8,6 +8,7 @@
 #ifndef INDEX_ROOT_H
 #define INDEX_ROOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +20,16 @@
 
 #define ROOT_SERIAL_MAX ((1u << 23) - 1)
 #define ROOT_DIGEST_LEN 32
+#define ROOT_ZONE_MAX 63
+#define ROOT_HOST_MAX 255
 #define RESOURCE_NAME_MAX 1000
+
+/*
+ * Whether this can name a resource: 1 to RESOURCE_NAME_MAX bytes, components
+ * parted by single slashes, none of them empty, "." or ".." or longer than a
+ * file name may be, and no control bytes.
+ */
+bool resource_name_ok(const char *name, size_t len);
 
 struct root_pack {
 	uint32_t no;
@@ -61,7 +71,13 @@ struct root {
 	size_t host_len;
 };
 
-/* Appends the record; r->packs holds n_packs encoded pairs of 20 bytes. */
+#define ROOT_PACK_SIZE 20
+void root_pack_encode(const struct root_pack *p, uint8_t out[ROOT_PACK_SIZE]);
+
+/*
+ * Appends the record; r->packs holds n_packs encoded pairs of 20 bytes.
+ * ERR_INVALID for what root_decode would refuse, except within r->top.
+ */
 int root_encode(struct buf *out, const struct root *r, struct err *err);
 
 /* ERR_CORRUPT or ERR_FORMAT; *out borrows from data. */

@@ -44,13 +44,18 @@ int rope_writer_new(struct rope_writer **out, const struct page_params *params,
     const struct chunk_sink *sink, struct err *err);
 void rope_writer_free(struct rope_writer *w);
 
-/* The next len > 0 bytes are this chunk, or a hole when id is NULL. */
+/*
+ * The next len > 0 bytes are this chunk, or a hole when id is NULL.
+ * ERR_INVALID for an empty piece, a zero id, a chunk above CHUNK_MAX, or a
+ * content above 2^63 - 1 bytes; the piece is then left out.
+ */
 int rope_writer_add(struct rope_writer *w, const struct id *id, uint64_t len,
     struct err *err);
 
 /*
- * Ends the content; the writer is then ready for the next one.  A single chunk
- * needs no list; adjacent holes become one.
+ * Ends the content; the writer is then ready for the next one, after a failure
+ * too.  A single chunk needs no list; adjacent holes become one.  Fails when
+ * the sink failed in an earlier rope_writer_add.
  */
 int rope_writer_finish(struct rope_writer *w, struct content *out,
     struct err *err);
@@ -64,16 +69,25 @@ struct rope_piece {
 
 #define ROPE_LEVELS_MAX 8
 
-/* Remembers the way to its last piece: going on from there is cheap. */
+/* One list node on a cursor's way. */
+struct rope_level {
+	struct chunk node;
+	uint64_t start; /* in the content, of the node's first byte */
+	uint64_t end;   /* just past its last */
+	uint32_t count; /* entries */
+	uint32_t at;    /* the entry found last */
+};
+
+/*
+ * Remembers the way to its last piece: going on from there is cheap.  After a
+ * failure it may be used again.
+ */
 struct rope_cursor {
 	const struct chunk_source *src;
 	struct content content;
-	struct {
-		struct chunk node;
-		uint64_t start; /* offset of the node in the content */
-		uint64_t end;
-	} level[ROPE_LEVELS_MAX]; /* 0 is the top */
-	int depth;
+	int depth;  /* nodes held; 0 before the first */
+	int height; /* level of the top node */
+	struct rope_level level[ROPE_LEVELS_MAX]; /* 0 is the top */
 };
 
 void rope_cursor_init(struct rope_cursor *cur, const struct chunk_source *src,
@@ -82,7 +96,7 @@ void rope_cursor_fini(struct rope_cursor *cur);
 
 /*
  * Finds the piece that holds the byte at `offset`.  Returns 1, 0 when offset is
- * at or past the end, or a negative code.
+ * at or past the end, or a negative code; a missing node is ERR_CORRUPT.
  */
 int rope_cursor_seek(struct rope_cursor *cur, uint64_t offset,
     struct rope_piece *out, struct err *err);

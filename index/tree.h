@@ -109,11 +109,17 @@ int tree_writer_new(struct tree_writer **out, const struct page_params *params,
     const struct chunk_sink *sink, struct err *err);
 void tree_writer_free(struct tree_writer *w);
 
-/* Names must rise strictly; ERR_INVALID otherwise. */
+/*
+ * Names must rise strictly and the entry must be one that tree_entry_decode
+ * accepts; ERR_INVALID otherwise, and the entry is left out.
+ */
 int tree_writer_add(struct tree_writer *w, const struct tree_entry *e,
     struct err *err);
 
-/* Ends the directory; the writer is then ready for the next one. */
+/*
+ * Ends the directory; the writer is then ready for the next one, after a
+ * failure too.  Fails when the sink failed in an earlier tree_writer_add.
+ */
 int tree_writer_finish(struct tree_writer *w, struct tree_dir *out,
     struct err *err);
 
@@ -121,24 +127,37 @@ int tree_writer_finish(struct tree_writer *w, struct tree_dir *out,
 
 #define TREE_LEVELS_MAX 8
 
+/* One page on an iterator's way, and what its parent claims of it. */
+struct tree_level {
+	struct chunk page;
+	struct id id;
+	struct bytes rest; /* the entries not yet passed */
+	uint32_t left;     /* how many those are */
+	uint64_t entries;  /* of the directory, claimed and not yet passed */
+	uint64_t span;     /* things, claimed and not yet passed */
+	const char *low;   /* the name passed last: all to come are greater */
+	size_t low_len;
+	const char *high;  /* the claimed greatest name; NULL for the top */
+	size_t high_len;
+};
+
 /*
  * A place in a directory.  Holds the chunks of the pages on its way, so it is
- * to be closed.
+ * to be closed.  After a failure a call may be made again: tree_iter_next goes
+ * on from the place it could not leave.
+ *
+ * What a parent claims of a child is checked while walking: level, numbers,
+ * first and last name.  A contradiction is ERR_CORRUPT, so is a missing page;
+ * whatever the pages hold, a walk ends.
  */
 struct tree_iter {
 	const struct chunk_source *src;
-	struct chunk page[TREE_LEVELS_MAX]; /* 0 is the top */
-	struct bytes rest[TREE_LEVELS_MAX]; /* entries not yet visited */
-	uint32_t left[TREE_LEVELS_MAX];
-	int depth;         /* pages on the way; 0 before the start */
-	bool dirty;        /* a seek stands on an entry not yet handed out */
-	struct tree_entry pending;
-	uint64_t ordinal;  /* of the next entry in the directory */
-	uint64_t offset;   /* sum of (1 + beneath) over entries passed */
-	const char *last;  /* previous name on the leaf, to prove the order */
-	size_t last_len;
 	struct id top;
-	bool started;
+	int depth;        /* pages held; 0 before the first */
+	int height;       /* level of the top page */
+	uint64_t ordinal; /* of the next entry in the directory */
+	uint64_t offset;  /* sum of (1 + beneath) over the entries passed */
+	struct tree_level level[TREE_LEVELS_MAX]; /* 0 is the top */
 };
 
 /* A zero id is the empty directory.  Reads nothing yet.  Cannot fail. */

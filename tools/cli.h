@@ -27,6 +27,7 @@ enum exit_status {
 	EXIT_FAILED = 1, /* nothing committed */
 	EXIT_USAGE = 2,
 	EXIT_PARTIAL = 3, /* committed, but some things could not be read */
+	CLI_HELPED = 100, /* --help was asked for and printed; main exits 0 */
 };
 
 enum progress_mode {
@@ -35,7 +36,10 @@ enum progress_mode {
 	PROGRESS_NEVER,
 };
 
+struct command;
+
 struct cli {
+	const struct command *command; /* the one that runs */
 	const char *store_path; /* NULL until given */
 	const char *index_dir;  /* NULL unless given */
 	bool json;
@@ -67,13 +71,19 @@ int cmd_restore(struct cli *cli, int argc, char **argv, struct err *err);
 int cmd_rebuild_index(struct cli *cli, int argc, char **argv,
     struct err *err);
 
+/* Fills in the defaults and IERI_STORE. */
+void cli_init(struct cli *cli);
+
 /*
  * getopt_long over the shared options and the command's own.  Shared options
- * are taken care of here; --help prints and exits 0.  Returns the command's
- * option, -1 at the end, or '?' after filling err (ERR_INVALID).  `own` ends
- * with a zero entry; values of its `val` must be 256 or above for options with
- * no short form.
+ * are taken care of here.  Returns the command's option, -1 at the end,
+ * CLI_OPT_HELP when --help was printed (the command returns CLI_HELPED), or '?'
+ * after filling err (ERR_INVALID; the command returns EXIT_USAGE).  `own` ends
+ * with a zero entry and may be NULL; its values must be 1000 or above for
+ * options with no short form.  own_short is as getopt's, "" for none.
  */
+#define CLI_OPT_HELP 999
+
 int cli_getopt(struct cli *cli, int argc, char **argv, const char *own_short,
     const struct option *own, struct err *err);
 
@@ -124,7 +134,9 @@ void json_u64(struct json *j, const char *key, uint64_t v);
 void json_i64(struct json *j, const char *key, int64_t v);
 void json_bool(struct json *j, const char *key, bool v);
 void json_null(struct json *j, const char *key);
-void json_newline(struct json *j); /* between objects of a stream */
+
+/* Ends a line; closing the outermost bracket does it by itself. */
+void json_newline(struct json *j);
 
 /* ---- Progress ---- */
 

@@ -1,0 +1,130 @@
+#include "fs/reply.h"
+
+#include <errno.h>
+#include <sys/sysmacros.h>
+
+#include "fs/log.h"
+#include "fs/nodes.h"
+
+/* What cat, cp and rsync take as the size of their buffers. */
+#define BLKSIZE 131072
+
+/* Names that stay what they are: resources, periods.  They may only go. */
+#define STEADY 1.0
+
+/* The one place where our codes become errno. */
+static int errno_of(const struct err *err)
+{
+	switch (err->code) {
+	case ERR_NOT_FOUND:
+		return ENOENT;
+	case ERR_EXISTS:
+		return EEXIST;
+	case ERR_BUSY:
+		return EAGAIN;
+	case ERR_NOMEM:
+		return ENOMEM;
+	case ERR_INVALID:
+		return EINVAL;
+	case ERR_STOPPED:
+		return EINTR;
+	case ERR_CORRUPT:
+	case ERR_FORMAT:
+	case ERR_SYSTEM:
+		return EIO;
+	}
+	return EIO;
+}
+
+void reply_failure(fuse_req_t req, const char *op, uint64_t ino,
+    const struct err *err)
+{
+	if (err->code != ERR_NOT_FOUND && err->code != ERR_INVALID)
+		log_failure(op, ino, err);
+	fuse_reply_err(req, errno_of(err));
+}
+
+void reply_gone(fuse_req_t req, const char *op, uint64_t ino,
+    const struct err *err)
+{
+	if (err->code == ERR_NOT_FOUND)
+		fuse_reply_err(req, ESTALE);
+	else
+		reply_failure(req, op, ino, err);
+}
+
+void reply_damage(fuse_req_t req, const char *op, uint64_t ino,
+    const struct err *err)
+{
+	log_failure(op, ino, err);
+	fuse_reply_err(req, err->code == ERR_NOMEM ? ENOMEM : EIO);
+}
+
+int mount_node(struct mount *m, uint64_t ino, struct view_node *out,
+    struct err *err)
+{
+	int rc;
+
+	if (nodes_find(m->nodes, ino, out))
+		return 0;
+	rc = view_get(m->view, ino, out, err);
+	if (!rc)
+		nodes_put(m->nodes, out);
+	return rc;
+}
+
+void attr_of(const struct mount *m, const struct view_node *node,
+    struct stat *out)
+{
+	const struct disguise *d = &m->disguise;
+
+	*out = (struct stat){ 0 };
+	out->st_ino = node->ino;
+	out->st_mode = node->mode;
+	out->st_nlink = node->nlink;
+	out->st_uid = d->has_uid ? d->uid : node->uid;
+	out->st_gid = d->has_gid ? d->gid : node->gid;
+	if (d->has_umask && !S_ISLNK(node->mode))
+		out->st_mode &= ~d->umask;
+	out->st_rdev = makedev(node->major, node->minor);
+	out->st_size = (off_t)node->size;
+	out->st_blocks = (blkcnt_t)node->blocks;
+	out->st_blksize = BLKSIZE;
+	out->st_mtim.tv_sec = node->mtime_s;
+	out->st_mtim.tv_nsec = node->mtime_ns;
+	out->st_ctim.tv_sec = node->ctime_s;
+	out->st_ctim.tv_nsec = node->ctime_ns;
+	/* Access times are not kept. */
+	out->st_atim = out->st_mtim;
+}
+
+double attr_timeout_of(const struct view_node *node)
+{
+	return node->dated ? FOR_EVER : 0;
+}
+
+static double entry_timeout_of(const struct view_node *node)
+{
+	/* A date, latest and yesterday may be another snapshot any moment. */
+	if (node->snapshot || (!node->dated && !S_ISDIR(node->mode)))
+		return 0;
+	return node->dated ? FOR_EVER : STEADY;
+}
+
+struct fuse_entry_param entry_of(struct mount *m, const struct view_node *node)
+{
+	struct fuse_entry_param entry = {
+		.ino = node->ino,
+		.attr_timeout = attr_timeout_of(node),
+		.entry_timeout = entry_timeout_of(node),
+	};
+
+	attr_of(m, node, &entry.attr);
+	nodes_put(m->nodes, node);
+	return entry;
+}
+
+bool is_dated(uint64_t ino)
+{
+	return ino != VIEW_ROOT && !(ino >> 63);
+}
