@@ -146,6 +146,33 @@ static struct entry *take(struct packset *s, uint32_t no)
 	return e;
 }
 
+/*
+ * The database keeps the table of every pack; so damage to a pack's own costs
+ * none of its blocks, which carry their own sums.
+ */
+static int open_file(struct packset *s, const struct pack_row *row,
+    struct pack **out, struct err *err)
+{
+	uint8_t *table = NULL;
+	struct err ignored;
+	char hex[ID_HEX];
+	size_t len;
+	int rc;
+
+	rc = pack_open(out, s->packs_dir, &row->id, s->uuid, err);
+	if (rc == ERR_NOT_FOUND)
+		return err_set(err, ERR_CORRUPT, "pack %s is missing",
+		    id_hex(&row->id, hex));
+	if (rc != ERR_CORRUPT)
+		return rc;
+	if (db_pack_table(s->db, row->no, &table, &len, &ignored) == 0 &&
+	    pack_open_by(out, s->packs_dir, &row->id, s->uuid, table, len,
+	        &ignored) == 0)
+		rc = 0;
+	free(table);
+	return rc;
+}
+
 static int open_entry(struct packset *s, uint32_t no, struct entry **out,
     struct err *err)
 {
@@ -160,10 +187,7 @@ static int open_entry(struct packset *s, uint32_t no, struct entry **out,
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return err_set(err, ERR_NOMEM, "open pack");
-	rc = pack_open(&e->held.pack, s->packs_dir, &row.id, s->uuid, err);
-	if (rc == ERR_NOT_FOUND)
-		rc = err_set(err, ERR_CORRUPT, "pack %s is missing",
-		    id_hex(&row.id, hex));
+	rc = open_file(s, &row, &e->held.pack, err);
 	if (!rc) {
 		e->held.table = pack_table(e->held.pack);
 		if (e->held.table->no != no)

@@ -48,12 +48,16 @@ static struct root_pack *probe(const struct pinned *p, uint32_t no)
 	return &p->slots[i];
 }
 
-bool pinned_has(struct pinned *p, uint32_t no)
+bool pinned_find(struct pinned *p, uint32_t no, struct id *out)
 {
+	const struct root_pack *at;
 	bool has;
 
 	pthread_mutex_lock(&p->lock);
-	has = !id_is_zero(&probe(p, no)->id);
+	at = probe(p, no);
+	has = !id_is_zero(&at->id);
+	if (has && out)
+		*out = at->id;
 	pthread_mutex_unlock(&p->lock);
 	return has;
 }

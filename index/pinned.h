@@ -21,7 +21,8 @@ struct pinned;
 int pinned_new(struct pinned **out, struct err *err);
 void pinned_free(struct pinned *p);
 
-bool pinned_has(struct pinned *p, uint32_t no);
+/* out may be NULL. */
+bool pinned_find(struct pinned *p, uint32_t no, struct id *out);
 
 /* Adding a pack again is no mistake. */
 int pinned_add(struct pinned *p, uint32_t no, const struct id *id,

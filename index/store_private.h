@@ -163,6 +163,20 @@ int each_file(int at, const char *folder,
     int (*act)(void *ctx, int dir, const char *name, struct err *err),
     void *ctx, struct err *err);
 
+/* ---- Rebuilding (index_swap.c) ---- */
+
+#define INDEX_NEW "index.new"
+
+/* Removes what a rebuild that died has left. */
+int index_new_clear(int index_dir, struct err *err);
+
+/*
+ * Puts INDEX_NEW, which nobody has open, into the place of index.db; the old
+ * one goes to old-N with its log and its id table.  If it dies in between there
+ * is no index, and the rebuild is to be run again.
+ */
+int index_swap(int index_dir, struct err *err);
+
 /* A larger file in roots/ is no root record: 16 million packs fit. */
 #define ROOT_RECORD_MAX (512u << 20)
 

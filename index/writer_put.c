@@ -28,7 +28,7 @@ static int pin(struct writer *w, uint32_t no, const struct id *id,
 	int rc = 0;
 
 	pthread_mutex_lock(&w->pin_lock);
-	if (!pinned_has(w->pinned, no)) {
+	if (!pinned_find(w->pinned, no, NULL)) {
 		rc = db_begin(w->store->db, err);
 		if (!rc) {
 			rc = db_pin_add(w->store->db, w->session, no, err);
@@ -55,7 +55,7 @@ static int look_up(struct writer *w, const struct id *id, bool *present,
 		rc = store_locate(s, id, &refused, &p, err);
 		if (rc)
 			return rc == ERR_NOT_FOUND ? 0 : rc;
-		if (!pinned_has(w->pinned, p.at.pack_no))
+		if (!pinned_find(w->pinned, p.at.pack_no, NULL))
 			rc = pin(w, p.at.pack_no, &p.pack->table->id, err);
 		packset_put(s->packs, p.pack);
 		if (rc == 0) {
