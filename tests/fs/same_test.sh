@@ -4,7 +4,7 @@
 . "$SOURCE/tests/fs/support.sh"
 
 python3 "$SOURCE/tests/fs/tree.py" "$TREE" || fail "the tree was not made"
-"$IERI" init "$STORE" || fail "init failed"
+"$IERI" init -q "$STORE" || fail "init failed"
 ingest
 mount_store
 SNAP=$DAY/$(today)
