@@ -27,8 +27,7 @@ enum crew_event {
 int crew_block_signals(struct err *err);
 
 /* The session must be mounted, and outlive the crew. */
-int crew_new(struct crew **out, struct fuse_session *session,
-    struct err *err);
+int crew_new(struct crew **out, struct fuse_session *session, struct err *err);
 
 enum crew_event crew_wait(struct crew *c);
 

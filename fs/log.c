@@ -54,7 +54,8 @@ static bool take_line(unsigned long *dropped)
 	pthread_mutex_lock(&state.lock);
 	earned = (uint64_t)(now.tv_sec - state.second);
 	state.second = now.tv_sec;
-	state.left = earned > BURST - state.left ? BURST :
+	state.left = earned > BURST - state.left ?
+	    BURST :
 	    state.left + (unsigned)earned;
 	ok = state.left > 0;
 	*dropped = 0;

@@ -18,8 +18,7 @@
 void log_open(bool foreground, bool debug);
 
 /* A line about a request, rationed. */
-void log_failure(const char *op, unsigned long long ino,
-    const struct err *err);
+void log_failure(const char *op, unsigned long long ino, const struct err *err);
 
 /* A line in any case. */
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

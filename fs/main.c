@@ -132,9 +132,8 @@ static int foreground(const struct options *o)
 {
 	struct err err;
 
-	return serve_run(o, ready_foreground, NULL, &err) ?
-	    complain(o, &err) :
-	    STATUS_DONE;
+	return serve_run(o, ready_foreground, NULL, &err) ? complain(o, &err) :
+							    STATUS_DONE;
 }
 
 /* libfuse and SQLite open files too: 0, 1 and 2 must not become theirs. */

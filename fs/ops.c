@@ -6,7 +6,6 @@
 #include <sys/statvfs.h>
 
 #include "fs/listing.h"
-#include "fs/nodes.h"
 #include "fs/read.h"
 #include "fs/reply.h"
 #include "fs/xattr.h"
@@ -39,10 +38,10 @@ static int lookup(struct mount *m, uint64_t dir, const char *name,
 	int rc;
 
 	if (strcmp(name, ".") == 0)
-		return mount_node(m, dir, out, err);
+		return view_get(m->view, dir, out, err);
 	if (strcmp(name, "..") == 0) {
 		rc = view_parent(m->view, dir, &parent, err);
-		return rc ? rc : mount_node(m, parent, out, err);
+		return rc ? rc : view_get(m->view, parent, out, err);
 	}
 	return view_lookup(m->view, dir, name, strlen(name), out, err);
 }
@@ -93,7 +92,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	struct err err;
 
 	(void)info;
-	if (mount_node(m, ino, &node, &err)) {
+	if (view_get(m->view, ino, &node, &err)) {
 		reply_gone(req, "getattr", ino, &err);
 		return;
 	}
@@ -119,8 +118,7 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
  * "No such operation" tells the kernel not to ask again, and to keep what it
  * has read: a file read twice costs no request the second time.
  */
-static void op_open(fuse_req_t req, fuse_ino_t ino,
-    struct fuse_file_info *info)
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	struct mount *m = fuse_req_userdata(req);
 

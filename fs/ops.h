@@ -14,7 +14,7 @@
 #ifndef FS_OPS_H
 #define FS_OPS_H
 
-#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "fs/fuse.h"
 #include "fs/options.h"
@@ -29,10 +29,9 @@ struct mount {
 	struct store *store;
 	struct view *view;
 	const struct chunk_source *src;
-	struct nodes *nodes;
 	struct disguise disguise;
 	bool no_xattr;
-	bool no_open;    /* the kernel knows to stop asking; set by INIT */
+	bool no_open; /* the kernel knows to stop asking; set by INIT */
 	bool no_opendir;
 };
 

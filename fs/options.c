@@ -57,20 +57,57 @@ static const struct option longs[] = {
  * "dev" and "suid" by itself, so they cannot be taken for a wish.
  */
 static const char *const ignored[] = {
-	"ro", "rw", "auto", "noauto", "user", "nouser", "users", "owner",
-	"group", "nofail", "_netdev", "defaults", "dev", "nodev", "suid",
-	"nosuid", "exec", "async", "sync", "dirsync", "atime", "noatime",
-	"relatime", "norelatime", "strictatime", "diratime", "nodiratime",
-	"lazytime", "nolazytime", "iversion", "noiversion", "mand", "nomand",
-	"silent", "loud", "remount", "default_permissions", "nosymfollow",
-	"auto_unmount", "symfollow", "comment", "rootcontext", "context",
-	"fscontext", "defcontext",
+	"ro",
+	"rw",
+	"auto",
+	"noauto",
+	"user",
+	"nouser",
+	"users",
+	"owner",
+	"group",
+	"nofail",
+	"_netdev",
+	"defaults",
+	"dev",
+	"nodev",
+	"suid",
+	"nosuid",
+	"exec",
+	"async",
+	"sync",
+	"dirsync",
+	"atime",
+	"noatime",
+	"relatime",
+	"norelatime",
+	"strictatime",
+	"diratime",
+	"nodiratime",
+	"lazytime",
+	"nolazytime",
+	"iversion",
+	"noiversion",
+	"mand",
+	"nomand",
+	"silent",
+	"loud",
+	"remount",
+	"default_permissions",
+	"nosymfollow",
+	"auto_unmount",
+	"symfollow",
+	"comment",
+	"rootcontext",
+	"context",
+	"fscontext",
+	"defcontext",
 };
 
 static bool is_ignored(const char *name, size_t len)
 {
-	if (len >= 2 && (memcmp(name, "x-", 2) == 0 ||
-	    memcmp(name, "X-", 2) == 0))
+	if (len >= 2 &&
+	    (memcmp(name, "x-", 2) == 0 || memcmp(name, "X-", 2) == 0))
 		return true;
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		if (strlen(ignored[i]) == len &&
@@ -87,8 +124,8 @@ static int parse_number(const char *text, int base, unsigned long max,
 	errno = 0;
 	*out = strtoul(text, &end, base);
 	if (text[0] < '0' || text[0] > '9' || *end || errno || *out > max)
-		return err_set(err, ERR_INVALID, "%s=%s: not a number it can be",
-		    what, text);
+		return err_set(err, ERR_INVALID,
+		    "%s=%s: not a number it can be", what, text);
 	return 0;
 }
 
@@ -120,8 +157,8 @@ static bool size_of(const char *text, size_t *out)
 static int parse_size(const char *text, size_t *out, struct err *err)
 {
 	if (!size_of(text, out))
-		return err_set(err, ERR_INVALID, "cache=%s: not a size like 64M",
-		    text);
+		return err_set(err, ERR_INVALID,
+		    "cache=%s: not a size like 64M", text);
 	if (*out < CACHE_LEAST)
 		return err_set(err, ERR_INVALID, "cache=%s: the least is %uM",
 		    text, CACHE_LEAST >> 20);
@@ -288,8 +325,8 @@ int options_parse(struct options *out, int argc, char **argv, struct err *err)
 	*out = (struct options){ 0 };
 	opterr = 0;
 	optind = 0; /* the GNU way to begin anew, for more than one call */
-	while ((c = getopt_long(argc, argv,
-		    helper ? ":o:fdhVsnvt:" : ":o:fdhV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, helper ? ":o:fdhVsnvt:" : ":o:fdhV",
+		    longs, NULL)) != -1) {
 		rc = parse_option(out, c, argv, helper, err);
 		if (rc)
 			return rc;

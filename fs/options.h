@@ -31,10 +31,10 @@ struct disguise {
 };
 
 struct options {
-	char *store;      /* as given */
-	char *mountpoint; /* as given */
-	char *index_dir;  /* NULL unless given */
-	char *only;       /* NULL unless given */
+	char *store;        /* as given */
+	char *mountpoint;   /* as given */
+	char *index_dir;    /* NULL unless given */
+	char *only;         /* NULL unless given */
 	size_t cache_bytes; /* 0: the store's default */
 	struct disguise disguise;
 	bool allow_other;

@@ -107,7 +107,8 @@ static int clear_dead(const char *path, struct err *err)
 		if (rc)
 			return rc;
 		if (!ours)
-			return err_set(err, ERR_SYSTEM, "a mount of another "
+			return err_set(err, ERR_SYSTEM,
+			    "a mount of another "
 			    "program has died here; unmount it first");
 		rc = place_detach(path, err);
 		if (rc)

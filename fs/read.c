@@ -102,8 +102,7 @@ static int reply_copy(fuse_req_t req, struct rope_cursor *cur, uint64_t offset,
 
 /* Replies on success only. */
 static int reply_rope(fuse_req_t req, const struct chunk_source *src,
-    const struct content *content, uint64_t offset, size_t len,
-    struct err *err)
+    const struct content *content, uint64_t offset, size_t len, struct err *err)
 {
 	struct pieces pieces;
 	struct rope_cursor cur;
@@ -126,8 +125,7 @@ static int reply_rope(fuse_req_t req, const struct chunk_source *src,
 
 /* Replies on success only. */
 static int reply_chunk(fuse_req_t req, const struct chunk_source *src,
-    const struct content *content, uint64_t offset, size_t len,
-    struct err *err)
+    const struct content *content, uint64_t offset, size_t len, struct err *err)
 {
 	struct chunk chunk;
 	int rc;
@@ -155,7 +153,7 @@ void read_reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	int rc;
 
 	(void)info;
-	if (mount_node(m, ino, &node, &err)) {
+	if (view_get(m->view, ino, &node, &err)) {
 		reply_gone(req, "read", ino, &err);
 		return;
 	}
@@ -217,7 +215,7 @@ void read_seek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 	struct err err;
 
 	(void)info;
-	if (mount_node(m, ino, &node, &err)) {
+	if (view_get(m->view, ino, &node, &err)) {
 		reply_gone(req, "lseek", ino, &err);
 		return;
 	}

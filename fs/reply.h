@@ -36,16 +36,11 @@ void reply_gone(fuse_req_t req, const char *op, uint64_t ino,
 void reply_damage(fuse_req_t req, const char *op, uint64_t ino,
     const struct err *err);
 
-/* The node with this number, from memory or from the view. */
-int mount_node(struct mount *m, uint64_t ino, struct view_node *out,
-    struct err *err);
-
 void attr_of(const struct mount *m, const struct view_node *node,
     struct stat *out);
 double attr_timeout_of(const struct view_node *node);
 
-/* Remembers the node, too. */
-struct fuse_entry_param entry_of(struct mount *m,
+struct fuse_entry_param entry_of(const struct mount *m,
     const struct view_node *node);
 
 /* Whether a number is that of a thing in a snapshot; view.h. */

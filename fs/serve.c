@@ -9,7 +9,6 @@
 #include "fs/crew.h"
 #include "fs/fuse.h"
 #include "fs/log.h"
-#include "fs/nodes.h"
 #include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/place.h"
@@ -24,8 +23,7 @@ struct serve {
 	bool mounted;
 };
 
-static int open_store(struct serve *s, const struct options *o,
-    struct err *err)
+static int open_store(struct serve *s, const struct options *o, struct err *err)
 {
 	struct store_options store = {
 		.index_dir = o->index_dir,
@@ -37,8 +35,6 @@ static int open_store(struct serve *s, const struct options *o,
 	rc = store_open(&s->mount.store, s->store, &store, err);
 	if (!rc)
 		rc = view_open(&s->mount.view, s->mount.store, &view, err);
-	if (!rc)
-		rc = nodes_new(&s->mount.nodes, err);
 	if (rc)
 		return rc;
 	s->mount.src = store_source(s->mount.store);
@@ -82,8 +78,8 @@ static int mount_it(struct serve *s, const struct options *o, struct err *err)
 		rc = err_set(err, ERR_NOMEM, "mount options");
 		goto out;
 	}
-	s->session =
-	    fuse_session_new(&args, &ops_table, sizeof(ops_table), &s->mount);
+	s->session = fuse_session_new(&args, &ops_table, sizeof(ops_table),
+	    &s->mount);
 	if (!s->session || fuse_session_mount(s->session, s->mountpoint)) {
 		rc = err_set(err, ERR_SYSTEM, "%s",
 		    *log_library_words() ? log_library_words() :
@@ -134,7 +130,8 @@ static bool is_uppermost(const struct serve *s)
 	struct statx st;
 
 	return statx(AT_FDCWD, s->mountpoint, AT_STATX_DONT_SYNC, 0, &st) ==
-	    0 && makedev(st.stx_dev_major, st.stx_dev_minor) == s->device;
+	    0 &&
+	    makedev(st.stx_dev_major, st.stx_dev_minor) == s->device;
 }
 
 /* Takes the mount out of the tree; users inside keep it alive. */
@@ -175,7 +172,6 @@ static void fini(struct serve *s)
 	 * hit a mount of somebody else. */
 	if (s->session)
 		fuse_session_destroy(s->session);
-	nodes_free(s->mount.nodes);
 	view_close(s->mount.view);
 	store_close(s->mount.store);
 	free(s->mountpoint);

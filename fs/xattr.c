@@ -35,7 +35,7 @@ static int load(fuse_req_t req, fuse_ino_t ino, const char *op, uint8_t **out,
 
 	*out = NULL;
 	*len = 0;
-	rc = mount_node(m, ino, &node, &err);
+	rc = view_get(m->view, ino, &node, &err);
 	if (rc) {
 		reply_gone(req, op, ino, &err);
 		return rc;

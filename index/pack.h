@@ -102,6 +102,7 @@ void pack_name(const struct id *id, char name[PACK_NAME_SIZE]);
  * walks them by their heads, goes on at the next intact head after a damaged
  * one, decodes each block and names its chunks by `key`.  Blocks that do not
  * decode are left out, so are deltas whose bases are not in this pack.
+ * There may be gaps between the blocks, and data_end is where the last ends.
  *
  * *out is to be released by pack_table_fini.  ERR_CORRUPT when neither header
  * nor footer tells whose the pack is, or no block is left.  Slow: every byte

@@ -132,14 +132,49 @@ int store_index_dir(char **out, const char *path_abs,
 	return 0;
 }
 
+static int index_stat(const struct store *s, struct stat *st, struct err *err)
+{
+	char *name;
+	int rc = 0;
+
+	if (asprintf(&name, "%s/index.db", s->index_dir) < 0)
+		return err_set(err, ERR_NOMEM, "name of the index");
+	if (stat(name, st) < 0)
+		rc = err_sys(err, "%s", name);
+	free(name);
+	return rc;
+}
+
+int store_index_current(const struct store *s, struct err *err)
+{
+	struct stat st;
+	int rc;
+
+	rc = index_stat(s, &st, err);
+	if (rc == 0 && (st.st_dev != s->index_dev || st.st_ino != s->index_ino))
+		rc = ERR_NOT_FOUND;
+	if (rc == ERR_NOT_FOUND)
+		return err_set(err, ERR_BUSY,
+		    "the index was rebuilt meanwhile; open the store again");
+	return rc;
+}
+
 /* The words say what to do: an index is never the only copy of anything. */
 static int index_open(struct store *s, struct err *err)
 {
+	struct stat st;
 	struct err why;
 	int rc;
 
-	rc = db_open(&s->db, s->index_dir, "index.db", s->config.uuid, false,
-	    err);
+	/* Before opening: a database that is replaced in between is then
+	 * found to be another one, not taken for the same. */
+	rc = index_stat(s, &st, err);
+	if (!rc) {
+		s->index_dev = st.st_dev;
+		s->index_ino = st.st_ino;
+		rc = db_open(&s->db, s->index_dir, "index.db", s->config.uuid,
+		    false, err);
+	}
 	if (rc == ERR_NOT_FOUND)
 		return err_set(err, ERR_CORRUPT,
 		    "index %s is missing; run: ieri rebuild-index",
@@ -243,18 +278,7 @@ struct db *store_db(struct store *s)
 	return s->db;
 }
 
-/*
- * SQLite tells of other connections' commits only; ours are counted.  Both
- * numbers only rise, so their sum changes with either.
- */
 int store_version(struct store *s, uint64_t *out, struct err *err)
 {
-	uint64_t others;
-	int rc;
-
-	rc = db_version(s->db, &others, err);
-	if (rc)
-		return rc;
-	*out = others + atomic_load(&s->commits);
-	return 0;
+	return db_version(s->db, out, err);
 }

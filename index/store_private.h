@@ -55,7 +55,8 @@ struct store {
 	struct cache *cache;
 	struct packset *packs;
 	struct chunk_source source;
-	atomic_uint_fast64_t commits; /* by this handle; see store_version */
+	uint64_t index_dev; /* of index.db when it was opened */
+	uint64_t index_ino;
 	pthread_mutex_t ids_lock;     /* held while ids is made anew */
 	atomic_bool ids_remade;       /* it was; written under ids_lock */
 	pthread_mutex_t readers_lock;
@@ -78,6 +79,13 @@ void store_dirs_close(struct store_dirs *d);
 /* The index's folder: the one named, or STORE/index.  From malloc. */
 int store_index_dir(char **out, const char *path_abs,
     const struct store_options *options, struct err *err);
+
+/*
+ * ERR_BUSY when a rebuild has put another database into the place of the one
+ * this handle has open: what were written to that would be lost to everybody.
+ * To be asked by who holds the store's lock.
+ */
+int store_index_current(const struct store *s, struct err *err);
 
 /* ---- Reading (store_read.c) ---- */
 

@@ -183,16 +183,14 @@ int cli_open_store(struct cli *cli, struct store **out, struct err *err)
 	return store_open(out, cli->store_path, &options, err);
 }
 
-void cli_warn(const struct cli *cli, const char *fmt, ...)
+static void say(const struct cli *cli, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void say(const struct cli *cli, const char *fmt, va_list ap)
 {
 	char words[1200];
-	va_list ap;
 
-	if (cli->quiet)
-		return;
-	va_start(ap, fmt);
 	vsnprintf(words, sizeof(words), fmt, ap);
-	va_end(ap);
 
 	/* One line is one write: threads do not mix their words. */
 	flockfile(stderr);
@@ -202,4 +200,24 @@ void cli_warn(const struct cli *cli, const char *fmt, ...)
 	out_name(stderr, words, strlen(words));
 	fputc('\n', stderr);
 	funlockfile(stderr);
+}
+
+void cli_warn(const struct cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (cli->quiet)
+		return;
+	va_start(ap, fmt);
+	say(cli, fmt, ap);
+	va_end(ap);
+}
+
+void cli_error(const struct cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(cli, fmt, ap);
+	va_end(ap);
 }

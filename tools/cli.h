@@ -5,7 +5,7 @@
  * command takes -s STORE (or IERI_STORE), --index DIR, --json, -q, -v,
  * --progress=auto|always|never and --help, before or after its own options.
  *
- * A command is a function in tools/cmd_NAME.c and a line in tools/main.c.
+ * A command is a function in tools/cmd_NAME.c and a line in tools/commands.c.
  *
  * Threads: cli_warn and progress_add may be called from any; the rest from the
  * main thread.
@@ -99,6 +99,10 @@ int cli_open_store(struct cli *cli, struct store **out, struct err *err);
 
 /* A line on standard error, "ieri: words", escaped for a terminal; not -q. */
 void cli_warn(const struct cli *cli, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same, said with -q too: something was not done. */
+void cli_error(const struct cli *cli, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* ---- Names of any bytes, safe on a terminal ---- */

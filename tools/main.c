@@ -3,13 +3,36 @@
  *
  * The whole command line in one table: dispatch, usage and help read it.
  */
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "chunker/err.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
+
+/* A reader that has seen enough and left, as head(1) does, is no failure. */
+static bool reader_left(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
+static int finish(const struct command *cmd, int status)
+{
+	bool failed = fflush(stdout) != 0 || ferror(stdout);
+
+	if (failed && status == EXIT_DONE && !reader_left()) {
+		fprintf(stderr, "ieri %s: standard output: write failed\n",
+		    cmd->name);
+		status = EXIT_FAILED;
+	}
+	return status;
+}
 
 int main(int argc, char **argv)
 {
@@ -57,10 +80,5 @@ int main(int argc, char **argv)
 	}
 	if (status == CLI_HELPED)
 		status = EXIT_DONE;
-	if (fflush(stdout) != 0 && status == EXIT_DONE) {
-		fprintf(stderr, "ieri %s: standard output: write failed\n",
-		    cmd->name);
-		status = EXIT_FAILED;
-	}
-	return status;
+	return finish(cmd, status);
 }

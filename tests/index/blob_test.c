@@ -1,4 +1,5 @@
-/* Proves index/blob.h: attribute sets, owners, hard links, and their keeping. */
+/* Proves index/blob.h: attribute sets, owners, hard links, and their keeping.
+ */
 #include "tests/index/tree_fixture.h"
 
 #include "chunker/cut.h"
@@ -11,9 +12,8 @@ static void config_make(struct config *config)
 
 	memset(config, 0, sizeof(*config));
 	config->pages = small_pages;
-	assert_int_equal(cut_params_init(&config->cuts, 1024, 4096, 16384, 2,
-	                     1, &err),
-	    0);
+	assert_int_equal(
+	    cut_params_init(&config->cuts, 1024, 4096, 16384, 2, 1, &err), 0);
 }
 
 static void blobs_of_every_size_come_back(void **state)
@@ -36,14 +36,12 @@ static void blobs_of_every_size_come_back(void **state)
 		uint8_t *got;
 		size_t len;
 
-		assert_int_equal(blob_put(&config, &m.sink, data, sizes[i], &c,
-		                     &err),
-		    0);
+		assert_int_equal(
+		    blob_put(&config, &m.sink, data, sizes[i], &c, &err), 0);
 		assert_int_equal(c.size, sizes[i]);
 		assert_int_equal(c.kind == CONTENT_NONE, sizes[i] == 0);
-		assert_int_equal(blob_get(&m.source, &c, sizes[i], &got, &len,
-		                     &err),
-		    0);
+		assert_int_equal(
+		    blob_get(&m.source, &c, sizes[i], &got, &len, &err), 0);
 		assert_int_equal(len, sizes[i]);
 		assert_int_equal(got == NULL, sizes[i] == 0);
 		if (len)
@@ -51,7 +49,7 @@ static void blobs_of_every_size_come_back(void **state)
 		free(got);
 		if (len)
 			assert_int_equal(blob_get(&m.source, &c, sizes[i] - 1,
-			                     &got, &len, &err),
+					     &got, &len, &err),
 			    ERR_INVALID);
 		if (len == 500000)
 			assert_int_equal(c.kind, CONTENT_ROPE);
@@ -70,15 +68,15 @@ static void a_missing_blob_is_damage(void **state)
 
 	(void)state;
 	memory_init(&m);
-	assert_int_equal(blob_get(&m.source, &c, 10, &got, &len, &err),
-	    ERR_CORRUPT);
+	assert_int_equal(
+	    blob_get(&m.source, &c, 10, &got, &len, &err), ERR_CORRUPT);
 	c.kind = CONTENT_ROPE;
-	assert_int_equal(blob_get(&m.source, &c, 10, &got, &len, &err),
-	    ERR_CORRUPT);
+	assert_int_equal(
+	    blob_get(&m.source, &c, 10, &got, &len, &err), ERR_CORRUPT);
 	/* The claim is refused before any memory is asked for. */
 	c.size = INT64_MAX;
-	assert_int_equal(blob_get(&m.source, &c, XATTR_SET_MAX, &got, &len,
-	                     &err),
+	assert_int_equal(
+	    blob_get(&m.source, &c, XATTR_SET_MAX, &got, &len, &err),
 	    ERR_INVALID);
 	assert_int_equal(memory_fini(&m), 0);
 }
@@ -245,24 +243,24 @@ static void find_all(struct memory_chunks *m, const struct content *c, size_t n)
 	struct link got;
 	struct err err;
 
-	for (size_t i = 0; i < n; i += n > 1000 ? 7 : 1) {
+	for (size_t i = 0; i<n; i += n> 1000 ? 7 : 1) {
 		struct link want = link_of(i);
 
-		assert_int_equal(link_find(&m->source, c, want.dev, want.ino,
-		                     &got, &err),
+		assert_int_equal(
+		    link_find(&m->source, c, want.dev, want.ino, &got, &err),
 		    0);
 		assert_memory_equal(&got, &want, sizeof(got));
 		assert_int_equal(link_find(&m->source, c, want.dev,
-		                     want.ino - 1, &got, &err),
+				     want.ino - 1, &got, &err),
 		    ERR_NOT_FOUND);
 		assert_int_equal(link_find(&m->source, c, want.dev + 9,
-		                     want.ino, &got, &err),
+				     want.ino, &got, &err),
 		    ERR_NOT_FOUND);
 	}
-	assert_int_equal(link_find(&m->source, c, 0, 0, &got, &err),
-	    ERR_NOT_FOUND);
-	assert_int_equal(link_find(&m->source, c, UINT32_MAX, UINT64_MAX, &got,
-	                     &err),
+	assert_int_equal(
+	    link_find(&m->source, c, 0, 0, &got, &err), ERR_NOT_FOUND);
+	assert_int_equal(
+	    link_find(&m->source, c, UINT32_MAX, UINT64_MAX, &got, &err),
 	    ERR_NOT_FOUND);
 }
 
@@ -288,7 +286,7 @@ static void every_link_is_found_and_no_other(void **state)
 			link_encode(&l, data + i * LINK_SIZE);
 		}
 		assert_int_equal(blob_put(&config, &m.sink, data,
-		                     counts[k] * LINK_SIZE, &c, &err),
+				     counts[k] * LINK_SIZE, &c, &err),
 		    0);
 		find_all(&m, &c, counts[k]);
 		free(data);
@@ -328,16 +326,16 @@ static void false_tables_are_damage(void **state)
 
 	(void)state;
 	memory_init(&m);
-	assert_int_equal(link_find(&m.source, &c, 0, 5, &got, &err),
-	    ERR_CORRUPT);
+	assert_int_equal(
+	    link_find(&m.source, &c, 0, 5, &got, &err), ERR_CORRUPT);
 	link_encode(&l, data);
 	memory_set(&m, ID_META, &c.id, data, LINK_SIZE);
-	assert_int_equal(link_find(&m.source, &c, 0, 5, &got, &err),
-	    ERR_CORRUPT);
+	assert_int_equal(
+	    link_find(&m.source, &c, 0, 5, &got, &err), ERR_CORRUPT);
 	memory_set(&m, ID_META, &c.id, data, LINK_SIZE + 1);
 	c.size = LINK_SIZE + 1;
-	assert_int_equal(link_find(&m.source, &c, 0, 5, &got, &err),
-	    ERR_CORRUPT);
+	assert_int_equal(
+	    link_find(&m.source, &c, 0, 5, &got, &err), ERR_CORRUPT);
 	assert_int_equal(memory_fini(&m), 0);
 }
 

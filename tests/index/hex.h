@@ -18,8 +18,8 @@ static inline void assert_hex(const void *data, size_t len, const char *hex)
 	for (size_t i = 0; i < len; i++) {
 		snprintf(two, sizeof(two), "%02x", p[i]);
 		if (memcmp(two, hex + 2 * i, 2))
-			fail_msg("byte %zu is %s, not %.2s", i, two,
-			    hex + 2 * i);
+			fail_msg(
+			    "byte %zu is %s, not %.2s", i, two, hex + 2 * i);
 	}
 }
 

@@ -33,7 +33,7 @@ struct memory_chunks {
 	struct memory_chunk *slots;
 	size_t n_slots; /* a power of two */
 	size_t n_chunks;
-	size_t puts;     /* calls */
+	size_t puts; /* calls */
 	size_t gets[ID_KINDS];
 	size_t held;     /* handed out and not released */
 	long put_budget; /* puts that still succeed; negative: all */
@@ -42,8 +42,8 @@ struct memory_chunks {
 	struct chunk_sink sink;
 };
 
-static inline struct memory_chunk *memory_slot(const struct memory_chunks *m,
-    enum id_kind kind, const struct id *id)
+static inline struct memory_chunk *memory_slot(
+    const struct memory_chunks *m, enum id_kind kind, const struct id *id)
 {
 	size_t i = (size_t)le64_get(id->b) * 4 + (size_t)kind;
 
@@ -91,8 +91,8 @@ static inline void memory_set(struct memory_chunks *m, enum id_kind kind,
 	memcpy(c->data, data, len);
 }
 
-static inline void memory_id(enum id_kind kind, const void *data, size_t len,
-    struct id *out)
+static inline void memory_id(
+    enum id_kind kind, const void *data, size_t len, struct id *out)
 {
 	le64_put(out->b, sum64_seeded(data, len, 2 * (uint64_t)kind + 1));
 	le64_put(out->b + 8, sum64_seeded(data, len, 2 * (uint64_t)kind + 2));

@@ -43,8 +43,8 @@ static inline void fill(uint8_t *data, size_t len, bool noise, uint64_t seed)
 }
 
 /* A batch whose bytes and ids follow from its number. */
-static inline void batch_make(struct batch *b, unsigned number, unsigned n_chunks,
-    size_t chunk_len, bool noise)
+static inline void batch_make(struct batch *b, unsigned number,
+    unsigned n_chunks, size_t chunk_len, bool noise)
 {
 	struct id_hasher *h;
 	uint8_t *data = malloc(chunk_len);
@@ -136,9 +136,25 @@ static inline uint8_t *slurp(struct scratch *s, size_t *len)
 	return data;
 }
 
+/* Reads and decodes one block of an open pack; the caller frees *raw. */
+static inline int block_get(const struct pack *p, struct block_codec *c,
+    uint32_t i, uint8_t **raw, struct err *err)
+{
+	const struct block_entry *e = &pack_table(p)->blocks[i];
+	uint8_t *stored = malloc(e->stored);
+	int rc;
+
+	*raw = malloc(e->raw);
+	rc = pack_read_stored(p, e, stored, err);
+	if (rc == 0)
+		rc = block_decode(c, e, stored, NULL, 0, *raw, err);
+	free(stored);
+	return rc;
+}
+
 /* Whether block i of the table is batch `number` of pack_make. */
-static inline bool is_batch(const struct pack_table *t, uint32_t i, unsigned number,
-    size_t chunk_len, bool noise)
+static inline bool is_batch(const struct pack_table *t, uint32_t i,
+    unsigned number, size_t chunk_len, bool noise)
 {
 	struct batch b;
 	bool same;
@@ -179,7 +195,8 @@ static inline void small_pack(struct scratch *s, unsigned n)
 }
 
 /* Which block's stored bytes hold this offset, or -1. */
-static inline int block_at(const struct pack_table *t, size_t offset, bool whole)
+static inline int block_at(const struct pack_table *t, size_t offset,
+    bool whole)
 {
 	for (uint32_t i = 0; i < t->n_blocks; i++) {
 		const struct block_entry *e = &t->blocks[i];

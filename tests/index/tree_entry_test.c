@@ -118,7 +118,7 @@ static bool comes_back(const struct tree_entry *e, bool root)
 	tree_entry_encode(&buf, e);
 	in = bytes_of(buf.data, buf.len);
 	same = tree_entry_decode(&got, &in, root, &err) == 0 &&
-	    bytes_left(&in) == 0 && entry_equal(e, &got);
+	       bytes_left(&in) == 0 && entry_equal(e, &got);
 	buf_fini(&buf);
 	return same;
 }
@@ -206,7 +206,7 @@ static void names_may_hold_any_byte_but_slash_and_nul(void **state)
 				name[at] = (char)c;
 				assert_int_equal(comes_back(&e, false),
 				    c != 0 && c != '/' &&
-				        !(e.name_len == 1 && c == '.'));
+					!(e.name_len == 1 && c == '.'));
 			}
 		}
 	}
@@ -228,90 +228,77 @@ static const struct {
 	    { .name = "x", .mode = S_IFIFO, .ctime_ns = 1000000000 } },
 	{ "device flag without a device",
 	    { .name = "x", .mode = S_IFIFO, .flags = TREE_DEVICE } },
-	{ "content of a FIFO",
-	    { .name = "x",
-	        .mode = S_IFIFO,
-	        .flags = TREE_CHUNK,
-	        .content = { { 1 } } } },
+	{ "content of a FIFO", { .name = "x",
+				   .mode = S_IFIFO,
+				   .flags = TREE_CHUNK,
+				   .content = { { 1 } } } },
 	{ "holes in a FIFO",
 	    { .name = "x", .mode = S_IFIFO, .flags = TREE_SPARSE } },
-	{ "size without content",
-	    { .name = "x", .mode = S_IFREG, .size = 1 } },
-	{ "content without size",
-	    { .name = "x",
-	        .mode = S_IFREG,
-	        .flags = TREE_CHUNK,
-	        .content = { { 1 } } } },
-	{ "two contents",
-	    { .name = "x",
-	        .mode = S_IFREG,
-	        .size = 1,
-	        .flags = TREE_CHUNK | TREE_ROPE,
-	        .content = { { 1 } } } },
+	{ "size without content", { .name = "x", .mode = S_IFREG, .size = 1 } },
+	{ "content without size", { .name = "x",
+				      .mode = S_IFREG,
+				      .flags = TREE_CHUNK,
+				      .content = { { 1 } } } },
+	{ "two contents", { .name = "x",
+			      .mode = S_IFREG,
+			      .size = 1,
+			      .flags = TREE_CHUNK | TREE_ROPE,
+			      .content = { { 1 } } } },
 	{ "content that could not be read",
 	    { .name = "x",
-	        .mode = S_IFREG,
-	        .size = 1,
-	        .flags = TREE_CHUNK | TREE_UNREADABLE,
-	        .content = { { 1 } } } },
+		.mode = S_IFREG,
+		.size = 1,
+		.flags = TREE_CHUNK | TREE_UNREADABLE,
+		.content = { { 1 } } } },
 	{ "content with the id of nothing",
 	    { .name = "x", .mode = S_IFREG, .size = 1, .flags = TREE_CHUNK } },
-	{ "size of 2^63",
-	    { .name = "x",
-	        .mode = S_IFREG,
-	        .size = (uint64_t)1 << 63,
-	        .flags = TREE_UNREADABLE } },
-	{ "more data than size",
-	    { .name = "x",
-	        .mode = S_IFREG,
-	        .size = 1,
-	        .data = 2,
-	        .flags = TREE_SPARSE | TREE_UNREADABLE } },
-	{ "directory in a rope",
-	    { .name = "x",
-	        .mode = S_IFDIR,
-	        .beneath = 1,
-	        .flags = TREE_ROPE,
-	        .content = { { 1 } } } },
-	{ "empty directory with a page",
-	    { .name = "x",
-	        .mode = S_IFDIR,
-	        .flags = TREE_CHUNK,
-	        .content = { { 1 } } } },
+	{ "size of 2^63", { .name = "x",
+			      .mode = S_IFREG,
+			      .size = (uint64_t)1 << 63,
+			      .flags = TREE_UNREADABLE } },
+	{ "more data than size", { .name = "x",
+				     .mode = S_IFREG,
+				     .size = 1,
+				     .data = 2,
+				     .flags = TREE_SPARSE | TREE_UNREADABLE } },
+	{ "directory in a rope", { .name = "x",
+				     .mode = S_IFDIR,
+				     .beneath = 1,
+				     .flags = TREE_ROPE,
+				     .content = { { 1 } } } },
+	{ "empty directory with a page", { .name = "x",
+					     .mode = S_IFDIR,
+					     .flags = TREE_CHUNK,
+					     .content = { { 1 } } } },
 	{ "entries without a page",
 	    { .name = "x", .mode = S_IFDIR, .beneath = 1 } },
-	{ "more directories than entries",
-	    { .name = "x",
-	        .mode = S_IFDIR,
-	        .beneath = 1,
-	        .subdirs = 2,
-	        .flags = TREE_CHUNK,
-	        .content = { { 1 } } } },
-	{ "2^63 - 1 entries beneath",
-	    { .name = "x",
-	        .mode = S_IFDIR,
-	        .beneath = INT64_MAX,
-	        .flags = TREE_CHUNK,
-	        .content = { { 1 } } } },
+	{ "more directories than entries", { .name = "x",
+					       .mode = S_IFDIR,
+					       .beneath = 1,
+					       .subdirs = 2,
+					       .flags = TREE_CHUNK,
+					       .content = { { 1 } } } },
+	{ "2^63 - 1 entries beneath", { .name = "x",
+					  .mode = S_IFDIR,
+					  .beneath = INT64_MAX,
+					  .flags = TREE_CHUNK,
+					  .content = { { 1 } } } },
 	{ "symlink to nothing", { .name = "x", .mode = S_IFLNK } },
 	{ "symlink with a NUL",
 	    { .name = "x", .mode = S_IFLNK, .target = "\0", .target_len = 1 } },
-	{ "two xattr sets",
-	    { .name = "x",
-	        .mode = S_IFIFO,
-	        .flags = TREE_XATTR_CHUNK | TREE_XATTR_ROPE,
-	        .xattr_size = 1,
-	        .xattr = { { 1 } } } },
-	{ "empty xattr set",
-	    { .name = "x",
-	        .mode = S_IFIFO,
-	        .flags = TREE_XATTR_CHUNK,
-	        .xattr = { { 1 } } } },
-	{ "xattr set with the id of nothing",
-	    { .name = "x",
-	        .mode = S_IFIFO,
-	        .flags = TREE_XATTR_CHUNK,
-	        .xattr_size = 1 } },
+	{ "two xattr sets", { .name = "x",
+				.mode = S_IFIFO,
+				.flags = TREE_XATTR_CHUNK | TREE_XATTR_ROPE,
+				.xattr_size = 1,
+				.xattr = { { 1 } } } },
+	{ "empty xattr set", { .name = "x",
+				 .mode = S_IFIFO,
+				 .flags = TREE_XATTR_CHUNK,
+				 .xattr = { { 1 } } } },
+	{ "xattr set with the id of nothing", { .name = "x",
+						  .mode = S_IFIFO,
+						  .flags = TREE_XATTR_CHUNK,
+						  .xattr_size = 1 } },
 };
 
 static void senseless_entries_are_neither_read_nor_written(void **state)
@@ -323,8 +310,7 @@ static void senseless_entries_are_neither_read_nor_written(void **state)
 
 	(void)state;
 	memory_init(&m);
-	assert_int_equal(tree_writer_new(&w, &default_pages, &m.sink, &err),
-	    0);
+	assert_int_equal(tree_writer_new(&w, &default_pages, &m.sink, &err), 0);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct tree_entry e = wrong[i].e;
 		struct buf buf = { 0 };
@@ -431,8 +417,8 @@ static void unknown_flags_need_a_newer_reader(void **state)
 	for (unsigned bit = 9; bit < 16; bit++) {
 		le16_put(buf.data + 1 + e.name_len, (uint16_t)(1u << bit));
 		in = bytes_of(buf.data, buf.len);
-		assert_int_equal(tree_entry_decode(&e, &in, false, &err),
-		    ERR_FORMAT);
+		assert_int_equal(
+		    tree_entry_decode(&e, &in, false, &err), ERR_FORMAT);
 	}
 	buf_fini(&buf);
 }
@@ -455,7 +441,8 @@ int main(void)
 		cmocka_unit_test(every_type_comes_back),
 		cmocka_unit_test(extreme_values_come_back),
 		cmocka_unit_test(names_may_hold_any_byte_but_slash_and_nul),
-		cmocka_unit_test(senseless_entries_are_neither_read_nor_written),
+		cmocka_unit_test(
+		    senseless_entries_are_neither_read_nor_written),
 		cmocka_unit_test(damaged_entries_are_refused_or_well_formed),
 		cmocka_unit_test(noise_is_refused_or_well_formed),
 		cmocka_unit_test(unknown_flags_need_a_newer_reader),

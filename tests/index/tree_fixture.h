@@ -59,8 +59,8 @@ static inline uint64_t random_below(uint64_t *state, uint64_t n)
 static inline uint64_t random_seed(const char *test)
 {
 	const char *given = getenv("SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) :
-	                        (uint64_t)(uintptr_t)&given >> 4;
+	uint64_t seed =
+	    given ? strtoull(given, NULL, 0) : (uint64_t)(uintptr_t)&given >> 4;
 
 	print_message("%s: SEED=%llu\n", test, (unsigned long long)seed);
 	return seed;
@@ -80,23 +80,23 @@ static inline struct tree_entry plain_file(const char *name)
 	return e;
 }
 
-static inline bool entry_equal(const struct tree_entry *a,
-    const struct tree_entry *b)
+static inline bool entry_equal(
+    const struct tree_entry *a, const struct tree_entry *b)
 {
 	return a->name_len == b->name_len &&
-	    memcmp(a->name, b->name, a->name_len) == 0 &&
-	    a->flags == b->flags && a->mode == b->mode && a->uid == b->uid &&
-	    a->gid == b->gid && a->mtime_s == b->mtime_s &&
-	    a->mtime_ns == b->mtime_ns && a->ctime_s == b->ctime_s &&
-	    a->ctime_ns == b->ctime_ns && a->ino == b->ino &&
-	    a->dev == b->dev && a->subdirs == b->subdirs &&
-	    a->size == b->size && a->data == b->data &&
-	    a->beneath == b->beneath && a->target_len == b->target_len &&
-	    (!a->target_len ||
-	        memcmp(a->target, b->target, a->target_len) == 0) &&
-	    a->major == b->major && a->minor == b->minor &&
-	    id_equal(&a->content, &b->content) &&
-	    a->xattr_size == b->xattr_size && id_equal(&a->xattr, &b->xattr);
+	       memcmp(a->name, b->name, a->name_len) == 0 &&
+	       a->flags == b->flags && a->mode == b->mode && a->uid == b->uid &&
+	       a->gid == b->gid && a->mtime_s == b->mtime_s &&
+	       a->mtime_ns == b->mtime_ns && a->ctime_s == b->ctime_s &&
+	       a->ctime_ns == b->ctime_ns && a->ino == b->ino &&
+	       a->dev == b->dev && a->subdirs == b->subdirs &&
+	       a->size == b->size && a->data == b->data &&
+	       a->beneath == b->beneath && a->target_len == b->target_len &&
+	       (!a->target_len ||
+		   memcmp(a->target, b->target, a->target_len) == 0) &&
+	       a->major == b->major && a->minor == b->minor &&
+	       id_equal(&a->content, &b->content) &&
+	       a->xattr_size == b->xattr_size && id_equal(&a->xattr, &b->xattr);
 }
 
 /* Writes n entries as one directory. */
@@ -117,8 +117,8 @@ static inline struct tree_dir dir_write(struct memory_chunks *m,
 }
 
 /* Reads to the end.  Returns the number of entries, or the failure. */
-static inline int dir_walk(struct memory_chunks *m, const struct id *top,
-    struct err *err)
+static inline int dir_walk(
+    struct memory_chunks *m, const struct id *top, struct err *err)
 {
 	struct tree_entry e;
 	struct tree_iter it;
