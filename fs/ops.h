@@ -7,7 +7,7 @@
  *
  * What lies in a snapshot never changes, and the kernel may keep it for ever.
  * The dated names above may mean something else at any moment, and it must ask
- * each time.
+ * again a hundredth of a second later.
  *
  * Threads: any at once.
  */

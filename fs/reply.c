@@ -9,8 +9,13 @@
 /* What cat, cp and rsync take as the size of their buffers. */
 #define BLKSIZE 131072
 
-/* Names that stay what they are: resources, periods.  They may only go. */
-#define STEADY 1.0
+/*
+ * How long the kernel may keep a dated name, in seconds.  Without it each path
+ * that begins above the snapshots costs a request or two for every folder on
+ * its way, and cp -a walks five such paths a file.  No ingest is this quick, so
+ * nobody who waits for one sees what was before it.
+ */
+#define A_MOMENT 0.01
 
 /* The one place where our codes become errno. */
 static int errno_of(const struct err *err)
@@ -107,15 +112,7 @@ void attr_of(const struct mount *m, const struct view_node *node,
 
 double attr_timeout_of(const struct view_node *node)
 {
-	return node->dated ? FOR_EVER : 0;
-}
-
-static double entry_timeout_of(const struct view_node *node)
-{
-	/* A date, latest and yesterday may be another snapshot any moment. */
-	if (node->snapshot || (!node->dated && !S_ISDIR(node->mode)))
-		return 0;
-	return node->dated ? FOR_EVER : STEADY;
+	return node->dated ? FOR_EVER : A_MOMENT;
 }
 
 struct fuse_entry_param entry_of(const struct mount *m,
@@ -124,7 +121,9 @@ struct fuse_entry_param entry_of(const struct mount *m,
 	struct fuse_entry_param entry = {
 		.ino = node->ino,
 		.attr_timeout = attr_timeout_of(node),
-		.entry_timeout = entry_timeout_of(node),
+		/* A date may mean another snapshot any moment. */
+		.entry_timeout = node->dated && !node->snapshot ? FOR_EVER :
+								  A_MOMENT,
 	};
 
 	attr_of(m, node, &entry.attr);

@@ -95,9 +95,6 @@ void db_unlock(struct db *db);
 /* Turns a database just connected into one that has the schema. */
 int db_create(struct db *db, const uint8_t uuid[16], struct err *err);
 
-/* Whether the calling thread is inside a transaction. */
-bool db_in_transaction(struct db *db);
-
 /* ---- db_step.c ---- */
 
 /* ERR_INVALID in a child of the process that opened the handle. */

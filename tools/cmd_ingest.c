@@ -8,7 +8,7 @@
 #include "tools/ingest.h"
 
 enum {
-	OPT_NO_READ_BACK = 256,
+	OPT_NO_READ_BACK = 1000,
 	OPT_HOST,
 	OPT_THREADS,
 };
@@ -46,7 +46,7 @@ static int host_parse(const char *text, const char **out, struct err *err)
 	return 0;
 }
 
-/* Leaves optind at RESOURCE. */
+/* 0 and optind at RESOURCE, or the status to end with. */
 static int options_parse(struct cli *cli, int argc, char **argv,
     struct ingest_options *out, struct err *err)
 {
@@ -67,11 +67,13 @@ static int options_parse(struct cli *cli, int argc, char **argv,
 		case OPT_THREADS:
 			rc = threads_parse(optarg, &out->threads, err);
 			break;
+		case CLI_OPT_HELP:
+			return CLI_HELPED;
 		default:
-			return err->code;
+			return EXIT_USAGE;
 		}
 	}
-	return rc;
+	return rc ? EXIT_USAGE : EXIT_DONE;
 }
 
 static void report_json(const char *resource, const struct ingest_report *r)
@@ -99,7 +101,6 @@ static void report_json(const char *resource, const struct ingest_report *r)
 	json_u64(&j, "faults", r->n_faults);
 	json_i64(&j, "duration_ns", r->duration_ns);
 	json_end_object(&j);
-	json_newline(&j);
 }
 
 static void report_text(const char *resource, const struct ingest_report *r)
@@ -141,8 +142,9 @@ int cmd_ingest(struct cli *cli, int argc, char **argv, struct err *err)
 	const char *resource;
 	int rc;
 
-	if (options_parse(cli, argc, argv, &options, err))
-		return cli_status(err);
+	rc = options_parse(cli, argc, argv, &options, err);
+	if (rc)
+		return rc;
 	if (argc - optind < 2)
 		return cli_usage(err, "RESOURCE and PATH are needed");
 	resource = argv[optind];

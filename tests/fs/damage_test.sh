@@ -6,7 +6,7 @@
 packs() { find "$STORE/packs" -name '*.pack' | sort; }
 
 head -c 2000000 /dev/urandom >"$TREE/hurt"
-"$IERI" init "$STORE" || fail "init failed"
+"$IERI" init -q "$STORE" || fail "init failed"
 ingest
 packs >"$WORK/before"
 head -c 2000000 /dev/urandom >"$TREE/sound"

@@ -4,7 +4,7 @@
 . "$SOURCE/tests/fs/support.sh"
 
 echo first >"$TREE/file"
-"$IERI" init "$STORE" || fail "init failed"
+"$IERI" init -q "$STORE" || fail "init failed"
 ingest
 
 it "wrong words are refused by name, with status 2"
@@ -68,7 +68,7 @@ done
 same first "$(cat "$MNT/acme/web/all/$(ls "$MNT/acme/web/all" | head -1)/file")"
 
 it "a new resource is there as soon as its ingest is done"
-"$IERI" -s "$STORE" -q ingest acme/shop "$TREE" || fail ingest
+"$IERI" ingest -s "$STORE" -q acme/shop "$TREE" || fail ingest
 same "content 4" "$(cat "$MNT/acme/shop/latest/file")"
 same "shop web" "$(echo $(ls "$MNT/acme"))"
 

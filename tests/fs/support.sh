@@ -116,7 +116,7 @@ umount_store() {
 }
 
 ingest() {
-	"$IERI" -s "$STORE" -q ingest acme/web "$TREE" || fail "ingest failed"
+	"$IERI" ingest -s "$STORE" -q acme/web "$TREE" || fail "ingest failed"
 }
 
 # The one date in daily/.
