@@ -24,15 +24,30 @@ static inline uint16_t le16_get(const uint8_t *p)
 	return (uint16_t)(p[0] | p[1] << 8);
 }
 
+/* One load where the machine's order is ours; not every compiler finds it. */
 static inline uint32_t le32_get(const uint8_t *p)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+#else
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
 	    (uint32_t)p[3] << 24;
+#endif
 }
 
 static inline uint64_t le64_get(const uint8_t *p)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+#else
 	return (uint64_t)le32_get(p) | (uint64_t)le32_get(p + 4) << 32;
+#endif
 }
 
 static inline void le16_put(uint8_t *p, uint16_t v)

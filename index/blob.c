@@ -48,8 +48,8 @@ int blob_get(const struct chunk_source *src, const struct content *content,
 	if (!data)
 		return err_set(err, ERR_NOMEM, "blob");
 	rope_cursor_init(&cur, src, content);
-	rc = rope_read(&cur, ID_META, 0, data, (size_t)content->size, &got,
-	    err);
+	rc =
+	    rope_read(&cur, ID_META, 0, data, (size_t)content->size, &got, err);
 	if (!rc && got != content->size)
 		rc = err_set(err, ERR_CORRUPT, "blob is cut short");
 	if (rc)
@@ -90,8 +90,8 @@ void xattr_encode(struct buf *out, struct xattr *set, size_t n)
 	}
 }
 
-int xattr_iter_init(struct xattr_iter *it, const uint8_t *data, size_t len,
-    struct err *err)
+int xattr_iter_init(
+    struct xattr_iter *it, const uint8_t *data, size_t len, struct err *err)
 {
 	it->rest = bytes_of(data, len);
 	it->left = bytes_le32(&it->rest);
@@ -106,8 +106,8 @@ int xattr_iter_next(struct xattr_iter *it, struct xattr *out, struct err *err)
 {
 	if (!it->left) {
 		if (bytes_left(&it->rest))
-			return err_set(err, ERR_CORRUPT,
-			    "xattr set has bytes to spare");
+			return err_set(
+			    err, ERR_CORRUPT, "xattr set has bytes to spare");
 		return 0;
 	}
 	out->name_len = bytes_le16(&it->rest);
@@ -117,8 +117,8 @@ int xattr_iter_next(struct xattr_iter *it, struct xattr *out, struct err *err)
 	if (it->rest.bad)
 		return err_set(err, ERR_CORRUPT, "xattr set is cut short");
 	if (memchr(out->name, '\0', out->name_len) ||
-	    tree_name_cmp(it->last, it->last_len, out->name,
-	        out->name_len) >= 0)
+	    tree_name_cmp(it->last, it->last_len, out->name, out->name_len) >=
+		0)
 		return err_set(err, ERR_CORRUPT, "xattr names do not rise");
 
 	it->last = out->name;
@@ -187,12 +187,12 @@ static int link_order(const struct link *l, uint32_t dev, uint64_t ino)
 }
 
 /* Reads n records from the i-th on; the table has them all. */
-static int links_read(struct rope_cursor *cur, uint64_t i, uint8_t *to,
-    size_t n, struct err *err)
+static int links_read(
+    struct rope_cursor *cur, uint64_t i, uint8_t *to, size_t n, struct err *err)
 {
 	size_t got;
-	int rc = rope_read(cur, ID_META, i * LINK_SIZE, to, n * LINK_SIZE,
-	    &got, err);
+	int rc = rope_read(
+	    cur, ID_META, i * LINK_SIZE, to, n * LINK_SIZE, &got, err);
 
 	if (!rc && got != n * LINK_SIZE)
 		rc = err_set(err, ERR_CORRUPT, "link table is cut short");

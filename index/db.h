@@ -90,26 +90,42 @@ int db_open(struct db **out, const char *dir, const char *name,
     const uint8_t uuid[16], bool create, struct err *err);
 void db_close(struct db *db);
 
-/* A number that changes when another connection has committed. */
+/* A number that changes when anybody has committed, this handle included. */
 int db_version(struct db *db, uint64_t *out, struct err *err);
 
 /* Takes the write lock and begins; only then may db_*_add and friends run. */
 int db_begin(struct db *db, struct err *err);
 
 /*
- * Durable on success.  On failure the outcome has been looked up again where
- * it was unknown: a failure means not committed.
+ * Durable on success.  On failure the outcome has been settled where it was
+ * unknown: a failure means not committed.  One exception, when the disk fails
+ * again while settling: the message says that nobody can tell, the handle is
+ * dead for every later call, and nothing that the transaction named may be
+ * removed.
  */
 int db_commit(struct db *db, struct err *err);
 void db_abort(struct db *db); /* accepts no transaction */
 
-/* Copies the log into the database when it has grown past `pages`. */
+/* Whether the calling thread is inside a transaction. */
+bool db_in_transaction(struct db *db);
+
+/*
+ * Copies the log into the database when it has grown past `pages`; with 0 also
+ * empties it, unless a reader is in the way.  Commits do as much by themselves
+ * when the log is long.  Not inside a transaction.
+ */
 int db_checkpoint(struct db *db, unsigned pages, struct err *err);
 
 /* SQLite's own check of the file; ERR_CORRUPT with its first complaint. */
 int db_check(struct db *db, struct err *err);
 
-/* ---- Counters: rising, never used again ---- */
+/*
+ * ---- Counters: rising, never used again ----
+ *
+ * Inside a transaction the number is part of it, and an abort takes it back;
+ * outside, the call is a transaction of its own and the number is spent.
+ * ERR_INVALID when a counter is at its end.
+ */
 
 int db_next_serial(struct db *db, uint64_t *out, struct err *err);
 int db_next_session(struct db *db, uint64_t *out, struct err *err);

@@ -45,12 +45,16 @@ void idtable_close(struct idtable *t);
 /*
  * ERR_NOT_FOUND is an ordinary answer.  An id stored in several packs gives the
  * location in the pack with the lowest number that `skip` (may be NULL) does
- * not refuse.
+ * not refuse.  skip must not call this module.
  */
 int idtable_find(struct idtable *t, const struct id *id, struct location *out,
     bool (*skip)(void *ctx, uint32_t pack_no), void *ctx, struct err *err);
 
-/* Takes in packs that have arrived since; cheap when there are none. */
+/*
+ * Takes in packs that have arrived since; cheap when there are none.  May
+ * publish when there are many.  Does nothing in a thread that is inside a
+ * transaction, for rows not committed must not get in; nor does publish.
+ */
 int idtable_refresh(struct idtable *t, struct err *err);
 
 /*
@@ -62,5 +66,11 @@ int idtable_publish(struct idtable *t, struct err *err);
 
 /* Forgets all files and builds them from the database. */
 int idtable_rebuild(struct idtable *t, struct err *err);
+
+/*
+ * Reads every run and compares its sum, which opening does not; a damaged one
+ * leads to a rebuild.  For a reader who misses an id that a tree names.
+ */
+int idtable_check(struct idtable *t, struct err *err);
 
 #endif

@@ -138,6 +138,36 @@ out:
 	return rc;
 }
 
+int pack_open_by(struct pack **out, int packs_dir, const struct id *id,
+    const uint8_t uuid[16], const uint8_t *table, size_t len,
+    struct err *err)
+{
+	struct pack *p;
+	char hex[ID_HEX];
+	uint64_t size;
+	int rc;
+
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_set(err, ERR_NOMEM, "pack handle");
+	p->fd = -1;
+	rc = pack_file_open(&p->fd, &size, packs_dir, id, err);
+	if (!rc)
+		rc = pack_table_decode(&p->table, table, len, uuid, err);
+	if (!rc && !id_equal(&p->table.id, id))
+		rc = err_set(err, ERR_CORRUPT, "the table is another pack's");
+	if (rc) {
+		pack_close(p);
+		return err_wrap(err, "pack %s", id_hex(id, hex));
+	}
+	memcpy(p->info.uuid, uuid, sizeof(p->info.uuid));
+	p->info.id = *id;
+	p->info.no = p->table.no;
+	p->info.kind = p->table.kind;
+	*out = p;
+	return 0;
+}
+
 void pack_close(struct pack *p)
 {
 	if (!p)

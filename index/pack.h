@@ -102,6 +102,7 @@ void pack_name(const struct id *id, char name[PACK_NAME_SIZE]);
  * walks them by their heads, goes on at the next intact head after a damaged
  * one, decodes each block and names its chunks by `key`.  Blocks that do not
  * decode are left out, so are deltas whose bases are not in this pack.
+ * There may be gaps between the blocks, and data_end is where the last ends.
  *
  * *out is to be released by pack_table_fini.  ERR_CORRUPT when neither header
  * nor footer tells whose the pack is, or no block is left.  Slow: every byte
@@ -109,6 +110,22 @@ void pack_name(const struct id *id, char name[PACK_NAME_SIZE]);
  */
 int pack_scan(struct pack_table *out, int packs_dir, const struct id *id,
     const uint8_t uuid[16], const struct id_key *key, struct err *err);
+
+/*
+ * Opens a pack whose header, table or footer on disk cannot be used, by a table
+ * kept elsewhere (the database's).  pack_info knows neither session nor time;
+ * pack_table_bytes is not to be had.  ERR_NOT_FOUND or ERR_CORRUPT.
+ */
+int pack_open_by(struct pack **out, int packs_dir, const struct id *id,
+    const uint8_t uuid[16], const uint8_t *table, size_t len,
+    struct err *err);
+
+/*
+ * Table and footer of a table that pack_scan made, as the database keeps them;
+ * *out is the caller's, from malloc.
+ */
+int pack_table_encode(const struct pack_table *t, const uint8_t uuid[16],
+    uint8_t **out, size_t *len, struct err *err);
 
 /* ---- Writing ---- */
 

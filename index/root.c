@@ -102,7 +102,8 @@ bool resource_name_ok(const char *name, size_t len)
 
 static bool packs_ok(const struct root *r)
 {
-	struct root_pack before, p;
+	struct root_pack before = { 0 };
+	struct root_pack p;
 
 	for (size_t i = 0; i < r->n_packs; i++) {
 		p = root_pack_at(r, i);

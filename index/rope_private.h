@@ -24,8 +24,8 @@ static inline uint64_t rope_entry_end(const uint8_t *node, uint32_t i)
 	return le64_get(node + ROPE_NODE_HEAD + (size_t)i * ROPE_ENTRY_SIZE);
 }
 
-static inline void rope_entry_id(const uint8_t *node, uint32_t i,
-    struct id *out)
+static inline void rope_entry_id(
+    const uint8_t *node, uint32_t i, struct id *out)
 {
 	memcpy(out->b, node + ROPE_NODE_HEAD + (size_t)i * ROPE_ENTRY_SIZE + 8,
 	    ID_LEN);

@@ -12,8 +12,8 @@ void content_encode(const struct content *c, uint8_t out[CONTENT_SIZE])
 	memcpy(out + 16, c->id.b, ID_LEN);
 }
 
-int content_decode(struct content *out, const uint8_t data[CONTENT_SIZE],
-    struct err *err)
+int content_decode(
+    struct content *out, const uint8_t data[CONTENT_SIZE], struct err *err)
 {
 	bool none = data[0] == CONTENT_NONE;
 
@@ -22,8 +22,8 @@ int content_decode(struct content *out, const uint8_t data[CONTENT_SIZE],
 		    "content of kind %u needs a newer ieri", data[0]);
 	for (int i = 1; i < 8; i++)
 		if (data[i])
-			return err_set(err, ERR_FORMAT,
-			    "content needs a newer ieri");
+			return err_set(
+			    err, ERR_FORMAT, "content needs a newer ieri");
 
 	out->kind = (enum content_kind)data[0];
 	out->size = le64_get(data + 8);
@@ -60,8 +60,8 @@ void rope_cursor_fini(struct rope_cursor *cur)
  * Checks a whole node once: a head, ends that rise strictly, and at the end the
  * `span` bytes that whoever names it claims.  height -1 accepts any level.
  */
-static int node_check(const struct chunk *node, int height, uint64_t span,
-    struct err *err)
+static int node_check(
+    const struct chunk *node, int height, uint64_t span, struct err *err)
 {
 	uint64_t end = 0;
 	uint32_t count;
@@ -88,9 +88,8 @@ static int node_check(const struct chunk *node, int height, uint64_t span,
 		end = next;
 	}
 	if (end != span)
-		return err_set(err, ERR_CORRUPT,
-		    "has %llu bytes, %llu claimed", (unsigned long long)end,
-		    (unsigned long long)span);
+		return err_set(err, ERR_CORRUPT, "has %llu bytes, %llu claimed",
+		    (unsigned long long)end, (unsigned long long)span);
 	return 0;
 }
 
@@ -136,7 +135,7 @@ static uint64_t entry_start(const struct rope_level *lv, uint32_t i)
 static bool entry_holds(const struct rope_level *lv, uint32_t i, uint64_t place)
 {
 	return i < lv->count && entry_start(lv, i) <= place &&
-	    place < rope_entry_end(lv->node.data, i);
+	       place < rope_entry_end(lv->node.data, i);
 }
 
 /* Sets lv->at to the entry that holds the byte; the node does hold it. */
@@ -164,8 +163,8 @@ static void level_find(struct rope_level *lv, uint64_t offset)
 }
 
 /* The piece at the leaf's entry found last. */
-static int leaf_piece(const struct rope_level *lv, struct rope_piece *out,
-    struct err *err)
+static int leaf_piece(
+    const struct rope_level *lv, struct rope_piece *out, struct err *err)
 {
 	uint64_t start = entry_start(lv, lv->at);
 
@@ -186,11 +185,11 @@ static int list_seek(struct rope_cursor *cur, uint64_t offset,
 	int rc;
 
 	while (cur->depth && (offset < cur->level[cur->depth - 1].start ||
-	           offset >= cur->level[cur->depth - 1].end))
+				 offset >= cur->level[cur->depth - 1].end))
 		cursor_pop(cur);
 	if (cur->depth == 0) {
-		rc = cursor_push(cur, &cur->content.id, 0, cur->content.size,
-		    err);
+		rc = cursor_push(
+		    cur, &cur->content.id, 0, cur->content.size, err);
 		if (rc)
 			return rc;
 	}
@@ -205,8 +204,8 @@ static int list_seek(struct rope_cursor *cur, uint64_t offset,
 			return leaf_piece(lv, out, err);
 		rope_entry_id(lv->node.data, lv->at, &id);
 		if (id_is_zero(&id))
-			return err_set(err, ERR_CORRUPT,
-			    "inner list node names no child");
+			return err_set(
+			    err, ERR_CORRUPT, "inner list node names no child");
 		rc = cursor_push(cur, &id, lv->start + entry_start(lv, lv->at),
 		    lv->start + rope_entry_end(lv->node.data, lv->at), err);
 		if (rc)

@@ -91,17 +91,17 @@ static int node_add(struct rope_writer *w, int level, const struct id *id,
 	 * the front would shift every node behind it.
 	 */
 	n->ended = n->count >= w->params->list_max ||
-	    (n->count >= w->params->list_min && !id_is_zero(id) &&
-	        !(le64_get(id->b) & mask));
+		   (n->count >= w->params->list_min && !id_is_zero(id) &&
+		       !(le64_get(id->b) & mask));
 	return buf_check(bytes, err);
 }
 
-static int node_put(struct rope_writer *w, struct open_node *n, struct id *out,
-    struct err *err)
+static int node_put(
+    struct rope_writer *w, struct open_node *n, struct id *out, struct err *err)
 {
 	le32_put(n->bytes.data + 4, n->count);
-	return chunk_put(w->sink, ID_LIST, n->bytes.data, n->bytes.len, out,
-	    err);
+	return chunk_put(
+	    w->sink, ID_LIST, n->bytes.data, n->bytes.len, out, err);
 }
 
 /* Writes this level's node and names it above, where there is room. */
@@ -143,8 +143,8 @@ static int node_turn(struct rope_writer *w, int level, struct err *err)
 	return 0;
 }
 
-static int leaf_add(struct rope_writer *w, const struct id *id, uint64_t len,
-    struct err *err)
+static int leaf_add(
+    struct rope_writer *w, const struct id *id, uint64_t len, struct err *err)
 {
 	int rc = node_turn(w, 0, err);
 
@@ -167,8 +167,8 @@ static int hole_end(struct rope_writer *w, struct err *err)
 	return leaf_add(w, &zero, len, err);
 }
 
-int rope_writer_add(struct rope_writer *w, const struct id *id, uint64_t len,
-    struct err *err)
+int rope_writer_add(
+    struct rope_writer *w, const struct id *id, uint64_t len, struct err *err)
 {
 	int rc;
 
@@ -209,8 +209,8 @@ static int nodes_finish(struct rope_writer *w, struct id *top, struct err *err)
 	return node_put(w, &w->node[level], top, err);
 }
 
-int rope_writer_finish(struct rope_writer *w, struct content *out,
-    struct err *err)
+int rope_writer_finish(
+    struct rope_writer *w, struct content *out, struct err *err)
 {
 	struct content content = { .kind = CONTENT_NONE };
 	struct open_node *leaf = &w->node[0];

@@ -55,8 +55,10 @@ struct store {
 	struct cache *cache;
 	struct packset *packs;
 	struct chunk_source source;
-	atomic_uint_fast64_t commits; /* by this handle; see store_version */
-	atomic_bool ids_remade;       /* see store_read.c */
+	uint64_t index_dev; /* of index.db when it was opened */
+	uint64_t index_ino;
+	pthread_mutex_t ids_lock;     /* held while ids is made anew */
+	atomic_bool ids_remade;       /* it was; written under ids_lock */
 	pthread_mutex_t readers_lock;
 	struct reader *readers; /* idle ones */
 };
@@ -78,6 +80,13 @@ void store_dirs_close(struct store_dirs *d);
 int store_index_dir(char **out, const char *path_abs,
     const struct store_options *options, struct err *err);
 
+/*
+ * ERR_BUSY when a rebuild has put another database into the place of the one
+ * this handle has open: what were written to that would be lost to everybody.
+ * To be asked by who holds the store's lock.
+ */
+int store_index_current(const struct store *s, struct err *err);
+
 /* ---- Reading (store_read.c) ---- */
 
 #define REFUSED_MAX 8
@@ -86,27 +95,26 @@ int store_index_dir(char **out, const char *path_abs,
 struct refused {
 	uint32_t no[REFUSED_MAX];
 	unsigned n;
+	struct err why; /* the first one failed; only when n is not 0 */
 };
 
-/*
- * Finds a chunk that its pack's own table confirms.  ERR_NOT_FOUND: no pack
- * outside `refused` is known to hold it.  A pack that cannot be opened, or that
- * disowns the chunk, is added to refused and the next one tried; then *cause,
- * if not NULL, gets the first of these failures and *n_damaged counts them.
- * On success *pack is held, to be given back with packset_put.
- */
+void refused_add(struct refused *r, uint32_t pack_no, const struct err *why);
+
+/* Where a chunk lies, confirmed by its pack's own table. */
 struct chunk_place {
 	struct location at;
-	struct held_pack *pack;
+	struct held_pack *pack; /* held, to be given back with packset_put */
 	const struct block_entry *block;
 	const struct block_chunk *chunk;
 };
 
+/*
+ * Finds a chunk outside the refused packs.  A pack that cannot be opened, or
+ * that disowns the chunk, is added to them and the next one tried.
+ * ERR_NOT_FOUND: no other pack is known to hold it.
+ */
 int store_locate(struct store *s, const struct id *id,
-    struct refused *refused, struct chunk_place *out, struct err *cause,
-    struct err *err);
-
-void refused_add(struct refused *r, uint32_t pack_no);
+    struct refused *refused, struct chunk_place *out, struct err *err);
 
 /* A decoder's belongings from the store's stock; never more than threads. */
 int reader_take(struct store *s, struct reader **out, struct err *err);
@@ -130,12 +138,8 @@ void session_lock_name(uint64_t session, char name[SESSION_NAME_SIZE]);
  */
 int store_lock(int *out, int run_dir, bool exclusive, struct err *err);
 
-/*
- * Whether the session's process is gone.  When it is, *fd is its lock, now ours
- * (or -1 when it has no lock file), so that nobody else takes it for dead or
- * alive meanwhile.
- */
-int session_is_dead(struct store *s, uint64_t session, bool *dead, int *fd,
+/* Whether the session's process is gone: nobody holds its lock. */
+int session_is_dead(struct store *s, uint64_t session, bool *dead,
     struct err *err);
 
 /*
@@ -144,5 +148,36 @@ int session_is_dead(struct store *s, uint64_t session, bool *dead, int *fd,
  * waits for another process that is about it, otherwise leaves it to that one.
  */
 int store_recover(struct store *s, bool wait, struct err *err);
+
+/* Enters a sealed pack's row and table, in the caller's transaction. */
+int pack_adopt(struct db *db, const struct pack *p, struct err *err);
+
+/* "ID.pack" for a pack; anything else in packs/ is none of ours. */
+bool pack_name_parse(struct id *out, const char *name);
+
+/*
+ * Calls act for each file of a folder, names beginning with a dot left out; a
+ * failure ends the walk.
+ */
+int each_file(int at, const char *folder,
+    int (*act)(void *ctx, int dir, const char *name, struct err *err),
+    void *ctx, struct err *err);
+
+/* ---- Rebuilding (index_swap.c) ---- */
+
+#define INDEX_NEW "index.new"
+
+/* Removes what a rebuild that died has left. */
+int index_new_clear(int index_dir, struct err *err);
+
+/*
+ * Puts INDEX_NEW, which nobody has open, into the place of index.db; the old
+ * one goes to old-N with its log and its id table.  If it dies in between there
+ * is no index, and the rebuild is to be run again.
+ */
+int index_swap(int index_dir, struct err *err);
+
+/* A larger file in roots/ is no root record: 16 million packs fit. */
+#define ROOT_RECORD_MAX (512u << 20)
 
 #endif

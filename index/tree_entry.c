@@ -155,11 +155,11 @@ static void encode_by_type(struct buf *out, const struct tree_entry *e)
 
 void tree_entry_encode(struct buf *out, const struct tree_entry *e)
 {
-	/* Any two times have a difference mod 2^64, whatever the clocks said. */
+	/* Any two times have a difference mod 2^64, whatever the clocks said.
+	 */
 	uint64_t delta = (uint64_t)e->ctime_s - (uint64_t)e->mtime_s;
 
-	assert(e->name_len <= TREE_NAME_MAX &&
-	    e->flags <= TREE_FLAGS_ALL);
+	assert(e->name_len <= TREE_NAME_MAX && e->flags <= TREE_FLAGS_ALL);
 	buf_u8(out, (uint8_t)e->name_len);
 	buf_put(out, e->name, e->name_len);
 	buf_le16(out, (uint16_t)e->flags);
@@ -202,8 +202,8 @@ static inline void take_id(struct bytes *in, struct id *out)
 		memcpy(out->b, p, ID_LEN);
 }
 
-static inline void decode_owner_and_times(struct tree_entry *out,
-    struct bytes *in)
+static inline void decode_owner_and_times(
+    struct tree_entry *out, struct bytes *in)
 {
 	uint64_t delta;
 
@@ -265,8 +265,8 @@ static inline void decode_ids(struct tree_entry *out, struct bytes *in)
 	}
 }
 
-int tree_entry_decode(struct tree_entry *out, struct bytes *in, bool root,
-    struct err *err)
+int tree_entry_decode(
+    struct tree_entry *out, struct bytes *in, bool root, struct err *err)
 {
 	struct bytes b = *in; /* a copy, so that it can live in registers */
 	const char *complaint;

@@ -5,6 +5,11 @@
 #define PAGE_MAGIC 'D'
 #define PAGE_VERSION 1
 
+uint64_t tree_varint_rest(struct bytes *b)
+{
+	return bytes_varint(b);
+}
+
 void tree_page_begin(struct buf *page, int level)
 {
 	buf_reset(page);

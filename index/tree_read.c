@@ -18,8 +18,8 @@ struct goal {
 	uint64_t number; /* never before the iterator's place */
 };
 
-void tree_iter_init(struct tree_iter *it, const struct chunk_source *src,
-    const struct id *top)
+void tree_iter_init(
+    struct tree_iter *it, const struct chunk_source *src, const struct id *top)
 {
 	it->src = src;
 	it->top = *top;
@@ -43,8 +43,8 @@ static int level_wrap(const struct tree_level *lv, struct err *err)
 }
 
 /* Puts a held page before its first entry; height -1 accepts any level. */
-static int level_start(struct tree_level *lv, int height,
-    struct tree_page *page, struct err *err)
+static int level_start(
+    struct tree_level *lv, int height, struct tree_page *page, struct err *err)
 {
 	lv->rest = bytes_of(lv->page.data, lv->page.len);
 	if (tree_page_decode(page, &lv->rest, err))
@@ -161,8 +161,7 @@ static inline int entry_fits(const struct tree_level *lv, const char *name,
 {
 	if (tree_name_order(lv->low, lv->low_len, name, len) >= 0)
 		return err_set(err, ERR_CORRUPT, "names do not rise");
-	if (lv->high &&
-	    tree_name_order(name, len, lv->high, lv->high_len) > 0)
+	if (lv->high && tree_name_order(name, len, lv->high, lv->high_len) > 0)
 		return err_set(err, ERR_CORRUPT, "name above the claimed");
 	if (entries > lv->entries || span > lv->span)
 		return err_set(err, ERR_CORRUPT, "more than claimed");
@@ -204,8 +203,8 @@ static inline bool goal_is_beyond(const struct goal *g,
 }
 
 /* Passes over one child of an inner page, or descends into it. */
-static int inner_step(struct tree_iter *it, const struct goal *g,
-    struct err *err)
+static int inner_step(
+    struct tree_iter *it, const struct goal *g, struct err *err)
 {
 	struct tree_level *lv = &it->level[it->depth - 1];
 	struct bytes rest = lv->rest;
@@ -240,11 +239,10 @@ static int leaf_step(struct tree_iter *it, const struct goal *g, bool take,
 		span = 1 + out->beneath;
 		if (entry_fits(lv, out->name, out->name_len, 1, span, err))
 			return level_wrap(lv, err);
-		beyond = goal_is_beyond(g, it, out->name, out->name_len, 1,
-		    span);
+		beyond =
+		    goal_is_beyond(g, it, out->name, out->name_len, 1, span);
 		if (beyond || take)
-			iter_pass(it, &rest, out->name, out->name_len, 1,
-			    span);
+			iter_pass(it, &rest, out->name, out->name_len, 1, span);
 		if (!beyond)
 			return 1;
 	}
@@ -313,8 +311,8 @@ static int iter_seek(struct tree_iter *it, const struct goal *g,
 	return iter_walk(it, g, false, out, err);
 }
 
-int tree_iter_seek_name(struct tree_iter *it, const char *name, size_t len,
-    struct err *err)
+int tree_iter_seek_name(
+    struct tree_iter *it, const char *name, size_t len, struct err *err)
 {
 	struct goal g = { .kind = GOAL_NAME, .name = name, .len = len };
 	struct tree_entry entry;
@@ -323,8 +321,8 @@ int tree_iter_seek_name(struct tree_iter *it, const char *name, size_t len,
 	return rc < 0 ? rc : 0;
 }
 
-int tree_iter_seek_ordinal(struct tree_iter *it, uint64_t ordinal,
-    struct err *err)
+int tree_iter_seek_ordinal(
+    struct tree_iter *it, uint64_t ordinal, struct err *err)
 {
 	struct goal g = { .kind = GOAL_ORDINAL, .number = ordinal };
 	struct tree_entry entry;
@@ -333,8 +331,8 @@ int tree_iter_seek_ordinal(struct tree_iter *it, uint64_t ordinal,
 	return rc < 0 ? rc : 0;
 }
 
-int tree_iter_seek_offset(struct tree_iter *it, uint64_t offset,
-    struct err *err)
+int tree_iter_seek_offset(
+    struct tree_iter *it, uint64_t offset, struct err *err)
 {
 	struct goal g = { .kind = GOAL_OFFSET, .number = offset };
 	struct tree_entry entry;

@@ -75,16 +75,16 @@ void tree_writer_free(struct tree_writer *w)
 	free(w);
 }
 
-static int page_put(struct tree_writer *w, struct open_page *p, struct id *out,
-    struct err *err)
+static int page_put(
+    struct tree_writer *w, struct open_page *p, struct id *out, struct err *err)
 {
 	int rc = buf_check(&p->bytes, err);
 
 	if (rc)
 		return rc;
 	tree_page_seal(&p->bytes, p->count);
-	return chunk_put(w->sink, ID_TREE, p->bytes.data, p->bytes.len, out,
-	    err);
+	return chunk_put(
+	    w->sink, ID_TREE, p->bytes.data, p->bytes.len, out, err);
 }
 
 /* Accounts for an entry whose bytes have just been appended to the page. */
@@ -101,8 +101,8 @@ static void page_note(struct tree_writer *w, int level, const char *name,
 	p->entries += entries;
 	p->span += span;
 	p->ended = p->bytes.len >= w->params->page_max ||
-	    (p->bytes.len >= w->params->page_min &&
-	        !(sum64_seeded(name, len, seed) & mask));
+		   (p->bytes.len >= w->params->page_min &&
+		       !(sum64_seeded(name, len, seed) & mask));
 }
 
 /*
@@ -162,16 +162,16 @@ static uint64_t entry_beneath(const struct tree_entry *e)
 	return tree_is_dir(e) ? e->beneath : 0;
 }
 
-static int entry_check(const struct tree_writer *w, const struct tree_entry *e,
-    struct err *err)
+static int entry_check(
+    const struct tree_writer *w, const struct tree_entry *e, struct err *err)
 {
 	const struct open_page *leaf = &w->page[0];
 	const char *complaint = tree_entry_complaint(e, false);
 
 	if (complaint)
 		return err_set(err, ERR_INVALID, "entry with %s", complaint);
-	if (tree_name_order(leaf->last, leaf->last_len, e->name,
-	        e->name_len) >= 0)
+	if (tree_name_order(leaf->last, leaf->last_len, e->name, e->name_len) >=
+	    0)
 		return err_set(err, ERR_INVALID, "names do not rise");
 	if (w->span >= TREE_BENEATH_MAX - entry_beneath(e) ||
 	    w->subdirs == UINT32_MAX)
@@ -179,8 +179,8 @@ static int entry_check(const struct tree_writer *w, const struct tree_entry *e,
 	return 0;
 }
 
-int tree_writer_add(struct tree_writer *w, const struct tree_entry *e,
-    struct err *err)
+int tree_writer_add(
+    struct tree_writer *w, const struct tree_entry *e, struct err *err)
 {
 	struct open_page *leaf = &w->page[0];
 	int rc;
@@ -198,8 +198,7 @@ int tree_writer_add(struct tree_writer *w, const struct tree_entry *e,
 	rc = buf_check(&leaf->bytes, err);
 	if (rc)
 		goto out;
-	page_note(w, 0, e->name, e->name_len, 1,
-	    1 + entry_beneath(e));
+	page_note(w, 0, e->name, e->name_len, 1, 1 + entry_beneath(e));
 	w->entries++;
 	w->span += 1 + entry_beneath(e);
 	if (tree_is_dir(e))
@@ -229,8 +228,8 @@ static int pages_finish(struct tree_writer *w, struct id *top, struct err *err)
 	return page_put(w, &w->page[level], top, err);
 }
 
-int tree_writer_finish(struct tree_writer *w, struct tree_dir *out,
-    struct err *err)
+int tree_writer_finish(
+    struct tree_writer *w, struct tree_dir *out, struct err *err)
 {
 	struct tree_dir dir = { 0 };
 	int rc = 0;

@@ -10,6 +10,25 @@ static const struct command commands[] = {
 	    "  --timezone ZONE  the zone in which days begin and end, an IANA\n"
 	    "                   name such as Europe/Rome; the machine's zone\n"
 	    "                   when not given\n" },
+	{ "ingest", cmd_ingest, "RESOURCE PATH...",
+	    "make a snapshot of a directory or file",
+	    "Makes a snapshot of RESOURCE, such as acme/web, which need not\n"
+	    "exist yet.  Of one directory the contents become the top of the\n"
+	    "snapshot; one file lies alone in it; several PATHs are stored\n"
+	    "under their full names.  Symlinks in a PATH are resolved, those\n"
+	    "met on the way are stored as they are.  The store itself and\n"
+	    "mounts of ieri are never entered.\n"
+	    "\n"
+	    "  -x, --one-file-system  stay on the file system of each PATH\n"
+	    "      --threads N        1 to 256; one for each processor, at\n"
+	    "                         least 2, when not given\n"
+	    "      --host NAME        recorded instead of the machine's name\n"
+	    "      --no-read-back     trust the compressor: do not decode what\n"
+	    "                         was just compressed\n"
+	    "\n"
+	    "Exit status: 0 done; 1 failed, nothing committed; 2 wrong usage;\n"
+	    "3 committed, but some things could not be read, each named on\n"
+	    "standard error.\n" },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Reads a store by index/FORMAT.md alone and prints what is in it.
 
     tests/golden/read.py STORE          one JSON object a line, by serial, path
