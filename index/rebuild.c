@@ -417,11 +417,11 @@ static int fill_new(struct rebuild *r, struct err *err)
 	return rc;
 }
 
-/* No session is at work, so nothing in tmp/ or run/ is anybody's. */
-static int remove_any(void *ctx, int dir, const char *name, struct err *err)
+/* Names of sessions begin with their number; none of them is at work. */
+static int remove_dead(void *ctx, int dir, const char *name, struct err *err)
 {
 	(void)ctx;
-	if (strcmp(name, STORE_LOCK) != 0 && unlinkat(dir, name, 0) < 0 &&
+	if (name[0] >= '0' && name[0] <= '9' && unlinkat(dir, name, 0) < 0 &&
 	    errno != ENOENT)
 		return err_sys(err, "remove %s", name);
 	return 0;
@@ -460,9 +460,9 @@ static int rebuild_locked(struct rebuild *r,
 	if (!rc)
 		rc = index_swap(r->index_fd, err);
 	if (!rc)
-		rc = each_file(r->dirs.tmp, ".", remove_any, NULL, err);
+		rc = each_file(r->dirs.tmp, ".", remove_dead, NULL, err);
 	if (!rc)
-		rc = each_file(r->dirs.run, ".", remove_any, NULL, err);
+		rc = each_file(r->dirs.run, ".", remove_dead, NULL, err);
 	if (!rc)
 		rc = ids_make(r, err);
 	return rc;
