@@ -64,6 +64,12 @@ tampered 3 openat:error=ENOENT bdir ingest --json acme/web "$src"
 says "$src/bdir: vanished"
 is dirs "$(of dirs)" 3
 things 8
+if [ -n "$python" ]; then
+	inner=$(grep '"path": "edir/inner"' "$dir/read")
+	is "number of the link's first name" \
+		"$(echo "$inner" | sed 's/.*"first": \([0-9]*\).*/\1/')" \
+		"$(echo "$inner" | sed 's/.*"number": \([0-9]*\).*/\1/')"
+fi
 run 0 ingest acme/web "$src"
 same_as "$src"
 
