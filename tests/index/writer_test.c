@@ -589,27 +589,37 @@ static void test_what_the_dead_left_is_put_right(void **state)
 	store_close(s);
 }
 
-/* The living are left alone, whatever others do. */
+/* The living are left alone, also while a dead one beside them is not. */
 static void test_a_living_session_is_not_cleared_away(void **state)
 {
 	struct store *s = store_make(*state);
 	struct store *other;
+	char path[PATH_ROOM];
 	struct writer *w;
 	struct err err;
 	struct id id;
+	int status;
+	pid_t pid;
 
-	OK(writer_begin(&w, s, "acme/web", NULL, &err));
-	OK(feed(s, w, 0, 200, NULL, &err));
+	store_at(*state, path);
+	OK(writer_begin(&w, s, "acme/mail", NULL, &err));
+	pid = fork();
+	if (pid == 0)
+		die_before_the_rows(path);
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	assert_int_equal(2, count_sessions(s));
+
+	OK(feed(s, w, 200, 400, NULL, &err));
 	OK(publish_in_silence(w, &err));
+	assert_int_equal(2, count_files(s->dirs.roots, "."));
 	other = store_again(*state);
 	assert_int_equal(1, count_sessions(other));
 	assert_int_equal(1, count_files(s->dirs.roots, "."));
 	assert_int_not_equal(0, count_files(s->dirs.tmp, "."));
-	ingest(other, "acme/mail", 300, 310);
-	assert_int_equal(2, count_files(s->dirs.roots, "."));
+	ingest(other, "acme/web", 500, 510);
 	OK(commit_empty(w, 1, &id, &err));
 	writer_end(w);
-	all_read_back(other, 0, 200);
+	all_read_back(other, 200, 400);
 	store_close(other);
 	store_close(s);
 }
