@@ -21,6 +21,7 @@ struct serve {
 	char *mountpoint; /* absolute */
 	dev_t device;     /* of the mount, once it answers */
 	bool mounted;
+	bool closed; /* the kernel has closed the connection */
 };
 
 static int open_store(struct serve *s, const struct options *o, struct err *err)
@@ -161,6 +162,7 @@ static void attend(struct serve *s)
 	}
 	/* Unmounted by somebody else, or by us and everybody has left. */
 	s->mounted = false;
+	s->closed = true;
 }
 
 static void fini(struct serve *s)
@@ -168,8 +170,13 @@ static void fini(struct serve *s)
 	if (s->mounted)
 		detach(s);
 	crew_free(s->crew);
-	/* Closes the connection; what libfuse calls unmounting could by now
-	 * hit a mount of somebody else. */
+	/*
+	 * While the connection is open libfuse would unmount whatever is at
+	 * the mount point by now, somebody else's mount perhaps.  Once it is
+	 * closed it only frees what it has.
+	 */
+	if (s->closed)
+		fuse_session_unmount(s->session);
 	if (s->session)
 		fuse_session_destroy(s->session);
 	view_close(s->mount.view);

@@ -48,6 +48,14 @@ void date_full(int64_t time_ns, int32_t utc_offset, char out[DATE_NAME_SIZE]);
 int date_offset(const char *zone, int64_t time_ns, int32_t *out,
     struct err *err);
 
+/*
+ * The time that a person's words stand for in a zone (as above): a full time as
+ * in when_parse, or a day, meaning its first second.  ERR_INVALID says what
+ * forms there are.  Not for threads, as date_offset.
+ */
+int date_read(const char *zone, const char *text, int64_t *out_ns,
+    struct err *err);
+
 /* ---- WHEN, as people write it ---- */
 
 enum when_kind {

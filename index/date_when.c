@@ -19,6 +19,10 @@
 /* Five hexadecimal digits are no id, so "9999d" can only be days. */
 #define DAYS_DIGITS 4
 #define ID_DIGITS_LEAST 6
+#define NS_PER_S INT64_C(1000000000)
+#define SECONDS_PER_DAY 86400
+/* Nanoseconds in 64 bits reach 292 years; the offset must fit too. */
+#define YEARS_200 (INT64_C(200) * 366 * SECONDS_PER_DAY)
 #define ID_DIGITS_MOST 32
 
 /* ---- WHEN ---- */
@@ -270,5 +274,56 @@ out:
 		(void)unsetenv("TZ");
 	tzset();
 	free(saved);
+	return rc;
+}
+
+/*
+ * Local seconds to UTC: the offset depends on the answer, so the second guess
+ * is made with the first one's.
+ */
+static int local_to_utc(const char *zone, int64_t local, int64_t *out,
+    struct err *err)
+{
+	int64_t seconds = local;
+	int32_t offset;
+	int rc;
+
+	for (int i = 0; i < 2; i++) {
+		rc = date_offset(zone, seconds * NS_PER_S, &offset, err);
+		if (rc)
+			return rc;
+		seconds = local - offset;
+	}
+	*out = seconds;
+	return 0;
+}
+
+int date_read(const char *zone, const char *text, int64_t *out_ns,
+    struct err *err)
+{
+	int64_t seconds = 0;
+	bool utc = false;
+	struct when when;
+	struct err ignored;
+	int64_t step;
+	int64_t day;
+	int rc = 0;
+
+	if (when_parse(&when, text, strlen(text), &ignored) == 0 &&
+	    when.kind == WHEN_TIME)
+		(void)date_time_parse(when.name, strlen(when.name), &seconds,
+		    &utc, &step); /* when_parse wrote it so */
+	else if (date_key_parse(PERIOD_DAILY, text, strlen(text), &day))
+		seconds = day * SECONDS_PER_DAY;
+	else
+		return err_set(err, ERR_INVALID,
+		    "\"%.64s\" is no time: say 2026-11-22, 2026-11-22 02:00 or "
+		    "2026-11-22T02:00:03Z", text);
+	if (seconds < -YEARS_200 || seconds > YEARS_200)
+		return err_set(err, ERR_INVALID, "%.64s is too far away", text);
+	if (!utc)
+		rc = local_to_utc(zone, seconds, &seconds, err);
+	if (!rc)
+		*out_ns = seconds * NS_PER_S;
 	return rc;
 }

@@ -10,7 +10,11 @@
  *     bit 63 clear: a thing in a snapshot; bits 60-62 the period it is seen
  *     through, bits 37-59 the snapshot's serial, bits 0-36 its number in it
  *     plus 1;
- *     bit 63 set: bits 60-62 what it is, see view.c; never shown elsewhere.
+ *     bit 63 set: a folder or symlink above; bits 60-62 what it is, and the
+ *     rest which one, see view_private.h.
+ *
+ * A date shows the newest snapshot in it.  In all/ that is so for a second:
+ * older ones of the same second carry "-SERIAL" behind their names.
  *
  * VIEW_ROOT is the top.  A snapshot seen through two periods has two numbers,
  * since a directory may have only one parent; hard links within one snapshot
@@ -74,7 +78,10 @@ struct view_node {
 int view_lookup(struct view *v, uint64_t dir, const char *name, size_t len,
     struct view_node *out, struct err *err);
 
-/* ERR_NOT_FOUND when the snapshot has gone since. */
+/*
+ * ERR_NOT_FOUND when the snapshot has gone since: at once among the dates,
+ * within a second inside a snapshot.
+ */
 int view_get(struct view *v, uint64_t ino, struct view_node *out,
     struct err *err);
 
@@ -88,7 +95,8 @@ int view_readlink(struct view *v, uint64_t ino, char **out, struct err *err);
  * Calls emit for each entry from `offset` (0 the first, or a next_offset seen
  * before) until it returns false or the directory ends.  "." and ".." are not
  * among them.  The same offset in a dated directory always means the same
- * entry.  name is not NUL-terminated.
+ * entry.  name is not NUL-terminated.  A directory that could not be read when
+ * it was ingested is ERR_SYSTEM, never an empty listing.
  */
 typedef bool view_emit_fn(void *ctx, const char *name, size_t len,
     const struct view_node *node, uint64_t next_offset);

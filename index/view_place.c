@@ -187,10 +187,10 @@ static bool is_top(const struct view *v, const struct place *p)
 
 uint64_t place_number(struct view *v, const struct place *p)
 {
+	if (is_top(v, p))
+		return VIEW_ROOT;
 	switch (p->kind) {
 	case VIEW_PREFIX:
-		if (is_top(v, p))
-			return VIEW_ROOT;
 		return view_synthetic(VIEW_PREFIX, p->no, p->depth);
 	case VIEW_RESOURCE:
 		return view_synthetic(VIEW_RESOURCE, p->no, 0);

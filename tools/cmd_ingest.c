@@ -11,6 +11,7 @@ enum {
 	OPT_NO_READ_BACK = 1000,
 	OPT_HOST,
 	OPT_THREADS,
+	OPT_TIME,
 };
 
 static const struct option own[] = {
@@ -18,6 +19,7 @@ static const struct option own[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
 	{ "one-file-system", no_argument, NULL, 'x' },
 	{ "threads", required_argument, NULL, OPT_THREADS },
+	{ "time", required_argument, NULL, OPT_TIME },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -66,6 +68,9 @@ static int options_parse(struct cli *cli, int argc, char **argv,
 			break;
 		case OPT_THREADS:
 			rc = threads_parse(optarg, &out->threads, err);
+			break;
+		case OPT_TIME:
+			out->time = optarg;
 			break;
 		case CLI_OPT_HELP:
 			return CLI_HELPED;

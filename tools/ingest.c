@@ -420,6 +420,29 @@ static int64_t clock_ns(void)
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
+/* When the snapshot is of: now, or the past that was asked for. */
+static int time_of(const struct ingest *in, struct ingest_report *out,
+    struct err *err)
+{
+	int64_t now_ns = io_now_ns();
+	int rc;
+
+	out->time_ns = now_ns;
+	if (in->options->time) {
+		rc = date_read(in->config->zone, in->options->time,
+		    &out->time_ns, err);
+		if (rc)
+			return err_wrap(err, "--time");
+		/* It would stand before every later day's as the newest. */
+		if (out->time_ns > now_ns)
+			return err_set(err, ERR_INVALID,
+			    "--time: %.64s has not come yet",
+			    in->options->time);
+	}
+	return date_offset(in->config->zone, out->time_ns, &out->utc_offset,
+	    err);
+}
+
 int ingest_paths(const struct cli *cli, struct store *store,
     const char *resource, const struct ingest_options *options,
     struct ingest_report *out, struct err *err)
@@ -436,13 +459,12 @@ int ingest_paths(const struct cli *cli, struct store *store,
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	out->time_ns = io_now_ns();
 	in.n_workers = options->threads ? options->threads : threads_default();
 	devices_init(&in.devices);
 	pthread_mutex_init(&in.dirs_lock, NULL);
 	pthread_mutex_init(&in.spare_lock, NULL);
 
-	rc = date_offset(in.config->zone, out->time_ns, &out->utc_offset, err);
+	rc = time_of(&in, out, err);
 	if (!rc)
 		rc = ingest_init(&in, resource, err);
 	if (!rc)

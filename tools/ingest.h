@@ -46,6 +46,7 @@ struct ingest_options {
 	bool no_read_back;
 	bool one_file_system;
 	const char *host; /* NULL: the machine's name */
+	const char *time; /* NULL: now; else as date_read has it, not later */
 };
 
 struct ingest_report {

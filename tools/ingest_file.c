@@ -285,6 +285,7 @@ static void unreadable(struct worker *w, const struct dir *d, const char *name,
     struct tree_entry *e, int sys)
 {
 	ingest_fault(w, d, name, "%s", strerror(sys));
+	e->flags &= ~(uint32_t)(TREE_CHUNK | TREE_ROPE | TREE_SPARSE);
 	e->flags |= TREE_UNREADABLE;
 }
 

@@ -219,11 +219,14 @@ static int scan_dir(struct scan *s, const struct device *device,
 
 /* ---- All names ---- */
 
-/* All but names; of an entered directory all but what lies beneath. */
+/*
+ * All but names and the flag that is ours; of an entered directory all but
+ * what lies beneath.
+ */
 static bool same_entry(const struct tree_entry *a, const struct tree_entry *b,
     bool entered)
 {
-	uint32_t differ = a->flags ^ b->flags;
+	uint32_t differ = (a->flags ^ b->flags) & ~(uint32_t)TREE_RACY;
 
 	if (entered)
 		differ &= ~(uint32_t)TREE_CHUNK;
@@ -271,7 +274,8 @@ static int record(struct scan *s, struct err *err)
 	bool same = s->old && same_entry(s->old, &s->e, s->entered);
 
 	/* Xattrs still to be read may differ, so they count as different. */
-	if (!same || (s->entered && !s->known))
+	if (!same || (s->entered && !s->known) ||
+	    ((s->old->flags ^ s->e.flags) & TREE_RACY))
 		d->changed = true;
 	count(s, same);
 	if ((s->e.flags & TREE_LINKED) &&

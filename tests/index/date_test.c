@@ -321,6 +321,37 @@ static void anything_else_is_refused_with_the_forms(void **state)
 	assert_int_equal(when_parse(&when, "2026\0", 5, &err), ERR_INVALID);
 }
 
+static void a_written_time_is_read_in_its_zone(void **state)
+{
+	static const struct {
+		const char *zone;
+		const char *text;
+		int64_t seconds;
+	} cases[] = {
+		{ "UTC", "1970-01-02", 86400 },
+		{ "Europe/Rome", "2026-11-22", 1795302000 },
+		{ "Europe/Rome", "2026-11-22 02:00", 1795309200 },
+		{ "Europe/Rome", "2026-07-01T12:00:30", 1782900030 },
+		{ "Europe/Rome", "2026-07-01T12:00:30Z", 1782907230 },
+		{ "Asia/Kolkata", "2026-11-22 00:00+00:00", 1795305600 },
+		{ "Asia/Kolkata", "2026-11-22", 1795285800 },
+	};
+	static const char *const bad[] = { "", "2026", "yesterday", "2026-13-01",
+		"2026-11-22 25:00", "9999-01-01", "0001-01-01" };
+	int64_t ns;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(date_read(cases[i].zone, cases[i].text, &ns,
+		    &err), 0);
+		assert_int_equal(ns, cases[i].seconds * 1000000000);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(date_read("UTC", bad[i], &ns, &err),
+		    ERR_INVALID);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +363,7 @@ int main(void)
 		cmocka_unit_test(the_zone_of_the_process_is_left_alone),
 		cmocka_unit_test(people_may_write_a_time_in_these_ways),
 		cmocka_unit_test(anything_else_is_refused_with_the_forms),
+		cmocka_unit_test(a_written_time_is_read_in_its_zone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
