@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,17 +31,17 @@ static const struct option shared[] = {
 #define N_SHARED (sizeof(shared) / sizeof(shared[0]))
 
 /* Set by the signal handler, read by cli_stopped: the one thing they share. */
-static volatile sig_atomic_t stopped;
+static atomic_bool stopped;
 
 static void on_stop(int sig)
 {
 	(void)sig;
-	stopped = 1;
+	atomic_store(&stopped, true);
 }
 
 bool cli_stopped(void)
 {
-	return stopped != 0;
+	return atomic_load_explicit(&stopped, memory_order_relaxed);
 }
 
 void cli_init(struct cli *cli)

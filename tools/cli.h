@@ -7,8 +7,8 @@
  *
  * A command is a function in tools/cmd_NAME.c and a line in tools/commands.c.
  *
- * Threads: cli_warn and progress_add may be called from any; the rest from the
- * main thread.
+ * Threads: cli_warn, cli_stopped and progress_add may be called from any; the
+ * rest from the main thread.
  */
 #ifndef TOOLS_CLI_H
 #define TOOLS_CLI_H

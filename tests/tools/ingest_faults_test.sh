@@ -14,7 +14,7 @@ fi
 tampered() {
 	local want=$1 inject=$2 path=$3
 	shift 3
-	out=$(strace -f -o "$dir/trace" -P "$path" -e "inject=$inject" \
+	out=$($traced -f -o "$dir/trace" -P "$path" -e "inject=$inject" \
 		"$ieri" "$@" 2>"$dir/words")
 	status=$?
 	words=$(grep -v '^strace: ' "$dir/words")
@@ -167,7 +167,7 @@ fi
 
 claim "a second ingest of the resource is refused while one is at work"
 make_three
-strace -f -o "$dir/trace" -P b -e inject=openat:delay_enter=3000000 \
+$traced -f -o "$dir/trace" -P b -e inject=openat:delay_enter=3000000 \
 	"$ieri" ingest -q acme/web "$src" 2>/dev/null &
 first=$!
 until ls "$IERI_STORE/run" | grep -vq '^store.lock$'; do sleep 0.05; done
@@ -181,7 +181,7 @@ run 0 ingest acme/web "$src"
 
 claim "a signal ends it without a snapshot, and what was sealed stays"
 make_three
-strace -f -o "$dir/trace" -P b -e inject=openat:delay_enter=2000000 \
+$traced -f -o "$dir/trace" -P b -e inject=openat:delay_enter=2000000 \
 	"$ieri" ingest acme/web "$src" 2>"$dir/words" >"$dir/out" &
 first=$!
 until grep -qs '"b"' "$dir/trace"; do sleep 0.05; done

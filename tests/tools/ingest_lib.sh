@@ -1,6 +1,8 @@
 # What the scripts about `ieri ingest` share: claims, runs, comparisons.
 # Needs BUILD and SOURCE.
 ieri=$BUILD/ieri
+# The leak sanitizer and strace exclude one another.
+traced="env ASAN_OPTIONS=detect_leaks=0 strace"
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(mktemp -d "${TMPDIR:-/tmp}/ieri-ingest.XXXXXX")
 trap 'umount "$top"/*/mounted 2>/dev/null; chmod -R u+rwx "$top" 2>/dev/null

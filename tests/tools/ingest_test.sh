@@ -143,7 +143,7 @@ is packs "$(packs)" "$before"
 is "top entry" "$(top_entry)" "$entry"
 same_as "$src"
 if command -v strace >/dev/null; then
-	strace -f -e trace=openat,read,pread64,readlinkat,llistxattr,flistxattr \
+	$traced -f -e trace=openat,read,pread64,readlinkat,llistxattr,flistxattr \
 		-o "$dir/trace" "$ieri" ingest -q acme/web "$src"
 	grep -q '"size-65536"' "$dir/trace" && fail "an unchanged file was opened"
 	grep -q 'listxattr' "$dir/trace" && fail "xattrs were listed again"
@@ -188,7 +188,7 @@ if command -v strace >/dev/null; then
 	run 0 ingest acme/web "$src"
 	sleep 2.2
 	for expected in 1 0; do
-		out=$(strace -f -e trace=openat -o "$dir/trace" \
+		out=$($traced -f -e trace=openat -o "$dir/trace" \
 			"$ieri" ingest --json acme/web "$src")
 		is "times it was opened" \
 			"$(grep -c '"file"' "$dir/trace")" $expected
@@ -304,7 +304,9 @@ subprocess.run([sys.argv[1], "ingest", "-q", "acme/flat", sys.argv[2]],
                check=True)
 most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print("100000 entries: %d MiB" % (most >> 10))
-sys.exit(most > 256 << 10)
+# The address sanitizer keeps what was freed.
+instrumented = b"__asan_init" in open(sys.argv[1], "rb").read()
+sys.exit(most > 256 << 10 and not instrumented)
 END
 sleep 2.2
 run 0 ingest acme/flat "$src"
