@@ -24,7 +24,7 @@ make_tree() {
 	printf middle | dd of=special/sparse bs=1 seek=4000000 conv=notrunc \
 		status=none
 	printf start | dd of=special/sparse conv=notrunc status=none
-	truncate -s 3G special/all-hole
+	truncate -s 200M special/all-hole
 	truncate -s 40M special/big-sparse
 	head -c 100000 /dev/urandom | dd of=special/big-sparse bs=4096 \
 		seek=8000 conv=notrunc status=none
