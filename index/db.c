@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,19 @@ static int open_files(struct db *db, const char *dir, struct err *err)
 	return 0;
 }
 
+/*
+ * SQLite syncs the folder of a log it has made, but does not look whether that
+ * worked; and a log that loses its name takes all its commits with it.  So a
+ * log which was not there before gets a sync that counts.
+ */
+static bool log_is_there(const struct db *db, const char *name)
+{
+	char log[NAME_MAX + 1];
+
+	snprintf(log, sizeof(log), "%s-wal", name);
+	return faccessat(db->dir_fd, log, F_OK, 0) == 0;
+}
+
 static int new_handle(struct db **out, const char *dir, const char *name,
     struct err *err)
 {
@@ -165,6 +179,7 @@ int db_open(struct db **out, const char *dir, const char *name,
     const uint8_t uuid[16], bool create, struct err *err)
 {
 	struct db *db = NULL;
+	bool had_log;
 	int rc;
 
 	rc = new_handle(&db, dir, name, err);
@@ -173,6 +188,7 @@ int db_open(struct db **out, const char *dir, const char *name,
 	rc = open_files(db, dir, err);
 	if (rc)
 		goto out;
+	had_log = log_is_there(db, name);
 	/* SQLite would say no more than "unable to open". */
 	if (!create && faccessat(db->dir_fd, name, F_OK, 0) < 0) {
 		rc = err_sys(err, "%s", name);
@@ -185,6 +201,9 @@ int db_open(struct db **out, const char *dir, const char *name,
 		rc = db_create(db, uuid, err);
 	if (!rc)
 		rc = check_meta(db, uuid, err);
+	/* That first question has made the log. */
+	if (!rc && !had_log && db->lock_fd >= 0 && fsync(db->dir_fd) < 0)
+		rc = err_sys(err, "fsync directory of the log");
 	if (rc)
 		goto out;
 

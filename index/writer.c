@@ -1,8 +1,10 @@
 #include "index/writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "index/io.h"
@@ -159,6 +161,35 @@ static int others_check(struct writer *w, bool *dead, struct err *err)
 }
 
 /*
+ * A session that died between the commit which took its row away and its last
+ * step has left its lock.  Rows and locks come into being under the index's
+ * write lock, which is held here; so a lock that has no row and can be had is
+ * nobody's.
+ */
+static int remove_stale(void *ctx, int dir, const char *name, struct err *err)
+{
+	struct writer *w = ctx;
+	char again[SESSION_NAME_SIZE];
+	struct session_row row;
+	uint64_t session = strtoull(name, NULL, 10);
+	int fd;
+	int rc;
+
+	session_lock_name(session, again);
+	if (strcmp(name, again) != 0)
+		return 0;
+	rc = db_session_find(w->store->db, session, &row, err);
+	if (rc != ERR_NOT_FOUND)
+		return rc;
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	/* Found by nobody; if it stays, the next session meets it again. */
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)unlinkat(dir, name, 0);
+	io_close(fd);
+	return 0;
+}
+
+/*
  * The lock is made inside the transaction that makes the row: a row without a
  * held lock is a dead session, at every moment.
  */
@@ -257,6 +288,8 @@ static int begin_tx(struct writer *w, bool *again, uint64_t *last_serial,
 		db_abort(w->store->db);
 		return 0;
 	}
+	if (!rc)
+		rc = each_file(w->store->dirs.run, ".", remove_stale, w, err);
 	if (!rc)
 		rc = session_make(w, &session, err);
 	if (!rc)

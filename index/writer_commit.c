@@ -178,12 +178,21 @@ static int commit_tx(struct writer *w, const struct commit *c,
 }
 
 /*
- * The transaction is known to have failed, so nothing names this record.  Were
- * it left, a rebuild would take it for a snapshot; so unless its removal is
- * durable the session's row stays, and recovery does it again.
+ * When the transaction is known to have failed, nothing names this record.
+ * Were it left, a rebuild would take it for a snapshot; so unless its removal
+ * is durable the session's row stays, and recovery does it again.  When nobody
+ * knows, the snapshot may be there and need its record: only recovery, which
+ * finds the row or does not, may decide.  No transaction begins then any more.
  */
 static void record_unpublish(struct writer *w, const char *name)
 {
+	struct err ignored;
+
+	if (db_begin(w->store->db, &ignored)) {
+		atomic_store(&w->leave_row, true);
+		return;
+	}
+	db_abort(w->store->db);
 	if (unlinkat(w->store->dirs.roots, name, 0) < 0 ||
 	    fsync(w->store->dirs.roots) < 0)
 		atomic_store(&w->leave_row, true);

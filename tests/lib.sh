@@ -88,7 +88,7 @@ holds() {
 		ok
 	else
 		fail "$claim (status $?: $*)"
-		head -n 20 "$WORK/.out" "$WORK/.err" >&2
+		head -n 20 "$WORK/.out" "$WORK/.err" | cut -c 1-300 >&2
 	fi
 }
 
@@ -102,7 +102,7 @@ status() {
 		ok
 	else
 		fail "$claim (status $got, not $expected: $*)"
-		head -n 20 "$WORK/.out" "$WORK/.err" >&2
+		head -n 20 "$WORK/.out" "$WORK/.err" | cut -c 1-300 >&2
 	fi
 }
 
@@ -112,7 +112,7 @@ says() {
 		ok
 	else
 		fail "$1: no \"$2\" in:"
-		cat "$WORK/.out" "$WORK/.err" >&2
+		cat "$WORK/.out" "$WORK/.err" | cut -c 1-300 >&2
 	fi
 }
 
@@ -124,7 +124,7 @@ empty() {
 		ok
 	else
 		fail "$claim ($*)"
-		head -n 40 "$WORK/.out" >&2
+		head -n 40 "$WORK/.out" | cut -c 1-300 >&2
 	fi
 }
 

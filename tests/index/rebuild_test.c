@@ -197,6 +197,8 @@ static void test_the_old_index_is_kept(void **state)
 	rebuild(dir);
 	assert_int_equal(0, fstatat(dir->fd, "store/index/old-1/index.db",
 	    &st, 0));
+	assert_int_equal(0, fstatat(dir->fd, "store/index/old-1/ids/manifest",
+	    &st, 0));
 	rebuild(dir);
 	assert_int_equal(0, fstatat(dir->fd, "store/index/old-2/index.db",
 	    &st, 0));

@@ -272,6 +272,36 @@ static void test_threads_read_with_a_cache_too_small(void **state)
 
 /* ---- Damage ---- */
 
+/* Sums that hold prove nothing about the name. */
+static void test_bytes_that_are_not_their_id_are_refused(void **state)
+{
+	struct store *s = store_make(*state);
+	struct feeder f = { .w = NULL };
+	uint8_t data[CHUNK_ROOM];
+	size_t len = chunk_make(data, 6);
+	bool is_new;
+	struct err err;
+	struct id id = chunk_id(s, ID_DATA, 5);
+
+	OK(writer_begin(&f.w, s, "acme/web", NULL, &err));
+	OK(reader_take(s, &f.r, &err));
+	OK(batch_init(&f.batch, 8192, &err));
+	OK(feed_one(&f, 1, &err));
+	OK(writer_claim(f.w, &id, &is_new, &err));
+	OK(batch_add(&f.batch, ID_DATA, &id, data, len, &err));
+	OK(feeder_flush(&f, &err));
+	batch_fini(&f.batch);
+	reader_give(s, f.r);
+	OK(commit_empty(f.w, 1, &id, &err));
+	writer_end(f.w);
+
+	assert_int_equal(ERR_CORRUPT, read_back(s, ID_DATA, 5, &err));
+	assert_int_equal(ERR_CORRUPT, read_back(s, ID_DATA, 5, &err));
+	assert_int_equal(ERR_NOT_FOUND, read_back(s, ID_DATA, 6, &err));
+	OK(read_back(s, ID_DATA, 1, &err));
+	store_close(s);
+}
+
 /* The one pack in the store; its name beneath packs/. */
 static struct pack_row only_pack(struct store *s, char name[PACK_NAME_SIZE])
 {
@@ -464,6 +494,7 @@ static const struct CMUnitTest tests[] = {
 	SCRATCH_TEST(test_what_nobody_stored_is_not_found),
 	SCRATCH_TEST(test_what_arrives_later_is_found),
 	SCRATCH_TEST(test_threads_read_with_a_cache_too_small),
+	SCRATCH_TEST(test_bytes_that_are_not_their_id_are_refused),
 	SCRATCH_TEST(test_a_flipped_byte_costs_the_chunks_of_its_block),
 	SCRATCH_TEST(test_no_flipped_byte_gives_a_wrong_one),
 	SCRATCH_TEST(test_damage_to_a_table_costs_nothing),

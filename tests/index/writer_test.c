@@ -1,6 +1,7 @@
 #include "index/writer.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -293,6 +294,46 @@ static void test_a_full_disk_ends_the_session_only(void **state)
 }
 
 /*
+ * The pack is sealed, but its row cannot be written.  Its bytes are not lost:
+ * the session's row stays behind for a recovery to find them.
+ */
+static void test_a_pack_whose_row_fails_is_taken_in_later(void **state)
+{
+	struct scratch *dir = *state;
+	struct store *s = store_make(dir);
+	struct rlimit old, low;
+	struct writer *w;
+	struct stat st;
+	struct err err;
+	unsigned again;
+
+	for (uint64_t i = 0; i < 20; i++)
+		ingest(s, "acme/web", i, i + 1);
+	OK(writer_begin(&w, s, "acme/web", NULL, &err));
+	assert_int_equal(0, fstatat(dir->fd, "store/index/index.db-wal", &st,
+	    0));
+	assert_true(st.st_size > 2 * SMALL_PACK);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	low = old;
+	low.rlim_cur = (rlim_t)st.st_size;
+	setrlimit(RLIMIT_FSIZE, &low);
+	assert_int_not_equal(0, feed(s, w, 100, 500, NULL, &err));
+	writer_end(w);
+	setrlimit(RLIMIT_FSIZE, &old);
+	store_close(s);
+
+	s = store_again(dir);
+	assert_int_equal(0, count_sessions(s));
+	assert_int_equal(0, count_files(s->dirs.tmp, "."));
+	again = ingest(s, "acme/web", 100, 500);
+	assert_true(again > 0 && again < 400);
+	all_read_back(s, 0, 20);
+	all_read_back(s, 100, 500);
+	store_close(s);
+}
+
+/*
  * The root record cannot be published: its folder is gone from under the
  * session, so nothing may be committed.
  */
@@ -362,9 +403,14 @@ static void ingest_for_ever(const char *path, int told, uint64_t from)
 	}
 }
 
-/* Runs a child for that long; returns just past the last chunk it promised. */
-static uint64_t kill_one(const char *path, uint64_t from, unsigned after_us)
+/*
+ * Runs a child for that long, counted from its first promise with `wait`, and
+ * kills it.  Returns just past the last chunk it promised.
+ */
+static uint64_t kill_one(const char *path, uint64_t from, bool wait,
+    unsigned after_us)
 {
+	struct pollfd promise;
 	uint64_t last;
 	uint64_t end = from;
 	int status;
@@ -379,6 +425,9 @@ static uint64_t kill_one(const char *path, uint64_t from, unsigned after_us)
 		ingest_for_ever(path, fd[1], from);
 	}
 	close(fd[1]);
+	promise = (struct pollfd){ .fd = fd[0], .events = POLLIN };
+	if (wait)
+		assert_int_equal(1, poll(&promise, 1, 60000));
 	usleep(after_us);
 	kill(pid, SIGKILL);
 	assert_int_equal(pid, waitpid(pid, &status, 0));
@@ -415,7 +464,7 @@ static void test_a_killed_writer_loses_nothing_committed(void **state)
 	for (int i = 0; i < 30; i++) {
 		uint64_t from = end;
 
-		end = kill_one(path, from,
+		end = kill_one(path, from, i % 3 == 0,
 		    5000 + (unsigned)rand() % 60000);
 		s = store_again(*state);
 		assert_int_equal(0, count_sessions(s));
@@ -540,27 +589,37 @@ static void test_what_the_dead_left_is_put_right(void **state)
 	store_close(s);
 }
 
-/* The living are left alone, whatever others do. */
+/* The living are left alone, also while a dead one beside them is not. */
 static void test_a_living_session_is_not_cleared_away(void **state)
 {
 	struct store *s = store_make(*state);
 	struct store *other;
+	char path[PATH_ROOM];
 	struct writer *w;
 	struct err err;
 	struct id id;
+	int status;
+	pid_t pid;
 
-	OK(writer_begin(&w, s, "acme/web", NULL, &err));
-	OK(feed(s, w, 0, 200, NULL, &err));
+	store_at(*state, path);
+	OK(writer_begin(&w, s, "acme/mail", NULL, &err));
+	pid = fork();
+	if (pid == 0)
+		die_before_the_rows(path);
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	assert_int_equal(2, count_sessions(s));
+
+	OK(feed(s, w, 200, 400, NULL, &err));
 	OK(publish_in_silence(w, &err));
+	assert_int_equal(2, count_files(s->dirs.roots, "."));
 	other = store_again(*state);
 	assert_int_equal(1, count_sessions(other));
 	assert_int_equal(1, count_files(s->dirs.roots, "."));
 	assert_int_not_equal(0, count_files(s->dirs.tmp, "."));
-	ingest(other, "acme/mail", 300, 310);
-	assert_int_equal(2, count_files(s->dirs.roots, "."));
+	ingest(other, "acme/web", 500, 510);
 	OK(commit_empty(w, 1, &id, &err));
 	writer_end(w);
-	all_read_back(other, 0, 200);
+	all_read_back(other, 200, 400);
 	store_close(other);
 	store_close(s);
 }
@@ -575,6 +634,7 @@ static const struct CMUnitTest tests[] = {
 	SCRATCH_TEST(test_an_abandoned_session_leaves_its_sealed_packs),
 	SCRATCH_TEST(test_a_chunk_claimed_and_not_brought_stops_the_commit),
 	SCRATCH_TEST(test_a_full_disk_ends_the_session_only),
+	SCRATCH_TEST(test_a_pack_whose_row_fails_is_taken_in_later),
 	SCRATCH_TEST(test_without_a_root_record_there_is_no_snapshot),
 	SCRATCH_TEST(test_a_failed_commit_takes_its_root_record_back),
 	SCRATCH_TEST(test_a_killed_writer_loses_nothing_committed),
