@@ -1,104 +1,15 @@
 #include "index/block.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
 #include "chunker/bytes.h"
 #include "chunker/sum.h"
+#include "index/block_private.h"
 #include "index/chunks.h"
 
 #define WORD_LEN_BITS 24
-/* What saves less than three in a hundred is not worth its decoding. */
-#define SAVING_LEAST 3
-
-static const char magic[4] = "IBLK";
-
-/* The fixed part of a record's head; FORMAT.md, section 5. */
-struct disk_head {
-	uint8_t magic[4];
-	uint8_t codec;
-	uint8_t flags;
-	uint8_t depth;
-	uint8_t reserved;
-	uint8_t raw[4];
-	uint8_t stored[4];
-	uint8_t n_chunks[4];
-	uint8_t n_bases[4];
-	uint8_t offset[8];
-	uint8_t sum[8];
-	uint8_t head_sum[8];
-};
-
-static_assert(sizeof(struct disk_head) == BLOCK_HEAD_SIZE, "FORMAT.md 5");
-static_assert(offsetof(struct disk_head, offset) == 24, "FORMAT.md 5");
-static_assert(offsetof(struct disk_head, head_sum) == 40, "FORMAT.md 5");
-
-/* ---- Batches ---- */
-
-int batch_init(struct batch *b, size_t cap, struct err *err)
-{
-	*b = (struct batch){ .cap = cap, .room = cap };
-	b->raw = malloc(cap);
-	b->chunks = malloc(BLOCK_CHUNKS_MAX * sizeof(*b->chunks));
-	if (!b->raw || !b->chunks) {
-		batch_fini(b);
-		return err_set(err, ERR_NOMEM, "batch of %zu bytes", cap);
-	}
-	return 0;
-}
-
-void batch_fini(struct batch *b)
-{
-	free(b->raw);
-	free(b->chunks);
-	*b = (struct batch){ 0 };
-}
-
-void batch_reset(struct batch *b)
-{
-	b->len = 0;
-	b->n_chunks = 0;
-}
-
-bool batch_fits(const struct batch *b, size_t len)
-{
-	if (b->n_chunks == 0)
-		return true;
-	return b->n_chunks < BLOCK_CHUNKS_MAX && b->len <= b->cap &&
-	    len <= b->cap - b->len;
-}
-
-int batch_add(struct batch *b, enum id_kind kind, const struct id *id,
-    const uint8_t *data, size_t len, struct err *err)
-{
-	if (len < 1 || len > CHUNK_MAX)
-		return err_set(err, ERR_INVALID,
-		    "chunk of %zu bytes, a block takes 1 to %u", len,
-		    CHUNK_MAX);
-	assert(batch_fits(b, len));
-
-	/* Only the first chunk can be too large: nothing is there to copy. */
-	if (len > b->room) {
-		uint8_t *raw = malloc(len);
-
-		if (!raw)
-			return err_set(err, ERR_NOMEM, "chunk of %zu bytes",
-			    len);
-		free(b->raw);
-		b->raw = raw;
-		b->room = len;
-	}
-	memcpy(b->raw + b->len, data, len);
-	b->len += len;
-	b->chunks[b->n_chunks++] = (struct block_chunk){
-		.id = *id,
-		.kind = kind,
-		.len = (uint32_t)len,
-	};
-	return 0;
-}
 
 /* ---- Words, bases, entries ---- */
 
@@ -161,16 +72,6 @@ int block_entry_check(const struct block_entry *e, struct err *err)
 
 /* ---- The codec ---- */
 
-struct block_codec {
-	ZSTD_CCtx *pack;
-	ZSTD_DCtx *unpack;
-	ZSTD_DCtx *again; /* reading back must not share the reader's state */
-	uint8_t *record;
-	size_t record_room;
-	uint8_t *copy; /* what reading back gave */
-	size_t copy_room;
-};
-
 int block_codec_new(struct block_codec **out, int level, struct err *err)
 {
 	struct block_codec *c = calloc(1, sizeof(*c));
@@ -178,6 +79,7 @@ int block_codec_new(struct block_codec **out, int level, struct err *err)
 
 	if (!c)
 		return err_set(err, ERR_NOMEM, "block codec");
+	c->level = level;
 	c->pack = ZSTD_createCCtx();
 	c->unpack = ZSTD_createDCtx();
 	c->again = ZSTD_createDCtx();
@@ -204,121 +106,14 @@ void block_codec_free(struct block_codec *c)
 	if (!c)
 		return;
 	ZSTD_freeCCtx(c->pack);
+	ZSTD_freeCCtx(c->delta);
 	ZSTD_freeDCtx(c->unpack);
 	ZSTD_freeDCtx(c->again);
 	free(c->record);
 	free(c->copy);
+	free(c->plain);
+	free(c->prefix);
 	free(c);
-}
-
-/* Makes *p at least len bytes; what it held is lost. */
-static int make_room(uint8_t **p, size_t *room, size_t len, struct err *err)
-{
-	uint8_t *more;
-
-	if (len <= *room)
-		return 0;
-	more = malloc(len);
-	if (!more)
-		return err_set(err, ERR_NOMEM, "block of %zu bytes", len);
-	free(*p);
-	*p = more;
-	*room = len;
-	return 0;
-}
-
-/*
- * Compresses straight to where the bytes are to lie, or copies them there.
- * The room is zstd's bound, with which it runs faster than with less.
- */
-static int fill(struct block_codec *c, const struct batch *b, uint8_t *to,
-    size_t room, struct block_entry *e, struct err *err)
-{
-	size_t n = ZSTD_compress2(c->pack, to, room, b->raw, b->len);
-
-	if (ZSTD_isError(n))
-		return err_set(err, ERR_SYSTEM, "zstd: %s",
-		    ZSTD_getErrorName(n));
-	if (n < b->len && (b->len - n) * 100 >= b->len * SAVING_LEAST) {
-		e->codec = BLOCK_ZSTD;
-		e->stored = (uint32_t)n;
-	} else {
-		memcpy(to, b->raw, b->len);
-		e->codec = BLOCK_PLAIN;
-		e->stored = (uint32_t)b->len;
-	}
-	return 0;
-}
-
-static int compare(struct block_codec *c, const struct batch *b,
-    const uint8_t *stored, const struct block_entry *e, struct err *err)
-{
-	const uint8_t *got = stored;
-	size_t n = e->stored;
-	int rc;
-
-	if (e->codec == BLOCK_ZSTD) {
-		rc = make_room(&c->copy, &c->copy_room, b->len, err);
-		if (rc)
-			return rc;
-		n = ZSTD_decompressDCtx(c->again, c->copy, b->len, stored,
-		    e->stored);
-		got = c->copy;
-	}
-	if (n != b->len || memcmp(got, b->raw, b->len) != 0)
-		return err_set(err, ERR_CORRUPT,
-		    "block of %zu bytes does not read back as it was given",
-		    b->len);
-	return 0;
-}
-
-static void head_encode(uint8_t *record, const struct batch *b,
-    const struct block_entry *e)
-{
-	struct disk_head d = { .codec = e->codec, .depth = e->depth };
-
-	memcpy(d.magic, magic, sizeof(d.magic));
-	le32_put(d.raw, e->raw);
-	le32_put(d.stored, e->stored);
-	le32_put(d.n_chunks, e->n_chunks);
-	le32_put(d.n_bases, e->n_bases);
-	le64_put(d.sum, e->sum);
-	memcpy(record, &d, sizeof(d));
-	for (uint32_t i = 0; i < b->n_chunks; i++)
-		le32_put(record + sizeof(d) + 4 * i, block_word(&b->chunks[i]));
-}
-
-int block_encode(struct block_codec *c, const struct batch *b, bool read_back,
-    uint8_t **record, size_t *len, struct block_entry *entry,
-    struct err *err)
-{
-	struct block_entry e = { .n_chunks = b->n_chunks };
-	size_t head = block_head_len(b->n_chunks, 0);
-	size_t bound = ZSTD_compressBound(b->len);
-	uint8_t *stored;
-	int rc;
-
-	assert(b->n_chunks > 0);
-	rc = make_room(&c->record, &c->record_room, head + bound, err);
-	if (rc)
-		return rc;
-	stored = c->record + head;
-	e.raw = (uint32_t)b->len;
-	rc = fill(c, b, stored, bound, &e, err);
-	if (rc)
-		return rc;
-	e.sum = sum64(stored, e.stored);
-	if (read_back) {
-		rc = compare(c, b, stored, &e, err);
-		if (rc)
-			return rc;
-	}
-	head_encode(c->record, b, &e);
-
-	*record = c->record;
-	*len = head + e.stored;
-	*entry = e;
-	return 0;
 }
 
 /*
@@ -442,7 +237,7 @@ int block_head_decode(const uint8_t *data, size_t len, uint64_t offset,
 	int rc;
 
 	if (len < BLOCK_HEAD_SIZE ||
-	    memcmp(d->magic, magic, sizeof(magic)) != 0 ||
+	    memcmp(d->magic, BLOCK_MAGIC, sizeof(d->magic)) != 0 ||
 	    le64_get(d->offset) != offset)
 		return err_set(err, ERR_CORRUPT, "no block head");
 	e.codec = d->codec;

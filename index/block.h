@@ -45,9 +45,16 @@ struct batch {
 	size_t room; /* bytes allocated at raw */
 	struct block_chunk *chunks; /* room for BLOCK_CHUNKS_MAX */
 	uint32_t n_chunks;
+	struct block_chunk *bases; /* room for BLOCK_BASES_MAX */
+	uint32_t n_bases;
+	size_t bases_len; /* raw bytes of all bases */
+	size_t bases_cap;
 };
 
-/* cap: most raw bytes, unless a single chunk is larger, up to CHUNK_MAX. */
+/*
+ * cap: most raw bytes, unless a single chunk is larger, up to CHUNK_MAX.  The
+ * bases together may have two and a half times as many.
+ */
 int batch_init(struct batch *b, size_t cap, struct err *err);
 void batch_fini(struct batch *b);
 void batch_reset(struct batch *b);
@@ -58,6 +65,15 @@ bool batch_fits(const struct batch *b, size_t len);
 /* The chunk must fit, and have at least one byte. */
 int batch_add(struct batch *b, enum id_kind kind, const struct id *id,
     const uint8_t *data, size_t len, struct err *err);
+
+/*
+ * Names a stored chunk that resembles the batch's chunks: its bytes may become
+ * part of the block's prefix.  False: it is not taken, there being no room.
+ */
+bool batch_add_base(struct batch *b, const struct block_chunk *base);
+
+/* Takes the base named last away again. */
+void batch_drop_base(struct batch *b);
 
 /* What the pack's table keeps of one block. */
 struct block_entry {
@@ -88,6 +104,31 @@ void block_codec_free(struct block_codec *c);
  */
 int block_encode(struct block_codec *c, const struct batch *b, bool read_back,
     uint8_t **record, size_t *len, struct block_entry *entry,
+    struct err *err);
+
+/* The bases of a block, found and read. */
+struct block_prefix {
+	const uint8_t *raw; /* of all bases, in order */
+	size_t len;         /* BLOCK_PREFIX_MAX at most */
+	const struct block_chunk *bases;
+	uint32_t n_bases;
+	uint8_t depth; /* of the deepest block among them */
+};
+
+/*
+ * As block_encode, but with the bases' bytes as prefix where that saves at least
+ * a tenth; entry->codec is BLOCK_DELTA then, and the depth one more than the
+ * bases'.  No bases, or prefix NULL: block_encode.
+ */
+int block_encode_delta(struct block_codec *c, const struct batch *b,
+    const struct block_prefix *prefix, bool read_back, uint8_t **record,
+    size_t *len, struct block_entry *entry, struct err *err);
+
+/*
+ * Room for the bytes of a prefix, borrowed from the codec until the next call;
+ * encoding and decoding leave it alone.
+ */
+int block_prefix_room(struct block_codec *c, size_t len, uint8_t **out,
     struct err *err);
 
 /* Writes the offset and the head's sum into a record made by block_encode. */

@@ -152,6 +152,7 @@ int pack_writer_add(struct pack_writer *w, uint8_t *record, size_t len,
 uint64_t pack_writer_size(const struct pack_writer *w);
 uint32_t pack_writer_blocks(const struct pack_writer *w);
 uint32_t pack_writer_chunks(const struct pack_writer *w);
+uint32_t pack_writer_bases(const struct pack_writer *w);
 const struct pack_info *pack_writer_info(const struct pack_writer *w);
 
 /*

@@ -230,6 +230,17 @@ uint32_t pack_writer_chunks(const struct pack_writer *w)
 	return n;
 }
 
+uint32_t pack_writer_bases(const struct pack_writer *w)
+{
+	struct pack_writer *me = (struct pack_writer *)w;
+	uint32_t n;
+
+	pthread_mutex_lock(&me->lock);
+	n = me->n_bases;
+	pthread_mutex_unlock(&me->lock);
+	return n;
+}
+
 const struct pack_info *pack_writer_info(const struct pack_writer *w)
 {
 	return &w->info;

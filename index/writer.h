@@ -65,6 +65,16 @@ int writer_claim(struct writer *w, const struct id *id, bool *is_new,
 int writer_put_batch(struct writer *w, enum pack_kind kind,
     struct block_codec *codec, const struct batch *batch, struct err *err);
 
+/*
+ * As writer_put_batch; *refused tells that the bases which the batch names were
+ * read and tried, and that the block is better off without.  A base that cannot
+ * be read, or whose block is as deep as the store allows, is left out in
+ * silence.  writer_put_batch uses bases too, and does not tell.
+ */
+int writer_put_delta(struct writer *w, enum pack_kind kind,
+    struct block_codec *codec, const struct batch *batch, bool *refused,
+    struct err *err);
+
 /* Names, claims and gathers meta chunks (kinds other than ID_DATA). */
 int writer_put(struct writer *w, enum id_kind kind, const uint8_t *data,
     size_t len, struct id *out, struct err *err);

@@ -52,12 +52,13 @@ static int encode_meta(struct writer *w, struct spare_batch *b,
     struct err *err)
 {
 	struct reader *r = NULL;
+	bool unused;
 	int rc;
 
 	rc = reader_take(w->store, &r, err);
 	if (!rc)
 		rc = writer_add_batch(w, PACK_META, r->codec, &b->batch,
-		    err);
+		    &unused, err);
 	reader_give(w->store, r);
 
 	batch_reset(&b->batch);

@@ -2,7 +2,8 @@
  * writer_private -- what the parts of a session share.
  *
  * writer.c begins and ends it, writer_put.c knows claims and fills packs,
- * writer_meta.c gathers meta chunks, writer_commit.c makes the snapshot.
+ * writer_delta.c leans blocks on older ones, writer_meta.c gathers meta chunks,
+ * writer_commit.c makes the snapshot.
  */
 #ifndef INDEX_WRITER_PRIVATE_H
 #define INDEX_WRITER_PRIVATE_H
@@ -101,7 +102,35 @@ void writer_drop_packs(struct writer *w);
 int writer_look(struct writer *w, const struct id *id, bool *is_new,
     struct err *err);
 int writer_add_batch(struct writer *w, enum pack_kind kind,
-    struct block_codec *codec, const struct batch *batch, struct err *err);
+    struct block_codec *codec, const struct batch *batch, bool *refused,
+    struct err *err);
+
+/*
+ * Makes the session rely on one pack.  *fresh: it did not before.
+ * ERR_NOT_FOUND: the pack is going.
+ */
+int writer_pin_one(struct writer *w, uint32_t no, const struct id *id,
+    bool *fresh, struct err *err);
+
+/* ---- Deltas (writer_delta.c) ---- */
+
+/*
+ * Relies on the pack of a chunk and on all packs that its blocks lean on, so
+ * that a root record names whatever is needed to read its snapshot.
+ */
+int writer_pin(struct writer *w, const struct chunk_place *p, struct err *err);
+
+/* A block, encoded; record is borrowed from the codec. */
+struct writer_block {
+	uint8_t *record;
+	size_t len;
+	struct block_entry entry;
+	bool refused; /* there were bases, and they did not pay */
+};
+
+/* Reads what bases can be had, and encodes. */
+int writer_encode(struct writer *w, struct block_codec *codec,
+    const struct batch *batch, struct writer_block *out, struct err *err);
 
 /* Sets up the sink; frees the batches. */
 void writer_meta_init(struct writer *w);

@@ -14,6 +14,7 @@
  */
 #define BLOCKS_FULL (PACK_BLOCKS_MAX - 512)
 #define CHUNKS_FULL (PACK_CHUNKS_MAX - 512 * BLOCK_CHUNKS_MAX)
+#define BASES_FULL (PACK_BASES_MAX - 512 * BLOCK_BASES_MAX)
 
 /* ---- Claims ---- */
 
@@ -22,11 +23,14 @@
  * anew, whatever any look-up said before; ERR_NOT_FOUND: it is going.  The lock
  * is held meanwhile, so that a pack is pinned by one thread only.
  */
-static int pin(struct writer *w, uint32_t no, const struct id *id,
-    struct err *err)
+int writer_pin_one(struct writer *w, uint32_t no, const struct id *id,
+    bool *fresh, struct err *err)
 {
 	int rc = 0;
 
+	*fresh = false;
+	if (pinned_find(w->pinned, no, NULL))
+		return 0;
 	pthread_mutex_lock(&w->pin_lock);
 	if (!pinned_find(w->pinned, no, NULL)) {
 		rc = db_begin(w->store->db, err);
@@ -36,6 +40,7 @@ static int pin(struct writer *w, uint32_t no, const struct id *id,
 		}
 		if (!rc)
 			rc = pinned_add(w->pinned, no, id, err);
+		*fresh = rc == 0;
 	}
 	pthread_mutex_unlock(&w->pin_lock);
 	return rc;
@@ -55,8 +60,7 @@ static int look_up(struct writer *w, const struct id *id, bool *present,
 		rc = store_locate(s, id, &refused, &p, err);
 		if (rc)
 			return rc == ERR_NOT_FOUND ? 0 : rc;
-		if (!pinned_find(w->pinned, p.at.pack_no, NULL))
-			rc = pin(w, p.at.pack_no, &p.pack->table->id, err);
+		rc = writer_pin(w, &p, err);
 		packset_put(s->packs, p.pack);
 		if (rc == 0) {
 			*present = true;
@@ -278,7 +282,8 @@ static bool is_full(const struct writer *w, const struct pack_writer *p)
 {
 	return pack_writer_size(p) >= w->store->config.pack_target ||
 	    pack_writer_blocks(p) >= BLOCKS_FULL ||
-	    pack_writer_chunks(p) >= CHUNKS_FULL;
+	    pack_writer_chunks(p) >= CHUNKS_FULL ||
+	    pack_writer_bases(p) >= BASES_FULL;
 }
 
 /*
@@ -305,24 +310,23 @@ static bool lane_leave(struct writer *w, enum pack_kind kind,
 }
 
 int writer_add_batch(struct writer *w, enum pack_kind kind,
-    struct block_codec *codec, const struct batch *batch, struct err *err)
+    struct block_codec *codec, const struct batch *batch, bool *refused,
+    struct err *err)
 {
 	struct open_pack *p = NULL;
-	struct block_entry entry;
-	uint8_t *record;
-	size_t len;
+	struct writer_block block;
 	int rc;
 
-	rc = block_encode(codec, batch, w->read_back, &record, &len, &entry,
-	    err);
+	rc = writer_encode(w, codec, batch, &block, err);
 	if (!rc)
 		rc = lane_enter(w, kind, &p, err);
 	if (rc)
 		return rc;
-	rc = pack_writer_add(p->writer, record, len, &entry, batch->chunks,
-	    err);
+	*refused = block.refused;
+	rc = pack_writer_add(p->writer, block.record, block.len, &block.entry,
+	    batch->chunks, err);
 	if (!rc)
-		atomic_fetch_add(&w->added, len);
+		atomic_fetch_add(&w->added, block.len);
 	/* Before leaving: who finds this pack full must not seal it. */
 	writer_fail(w, rc, err);
 	if (lane_leave(w, kind, p)) {
@@ -337,16 +341,26 @@ int writer_add_batch(struct writer *w, enum pack_kind kind,
 	return rc;
 }
 
-int writer_put_batch(struct writer *w, enum pack_kind kind,
-    struct block_codec *codec, const struct batch *batch, struct err *err)
+int writer_put_delta(struct writer *w, enum pack_kind kind,
+    struct block_codec *codec, const struct batch *batch, bool *refused,
+    struct err *err)
 {
 	int rc;
 
+	*refused = false;
 	rc = writer_check(w, err);
 	if (rc || batch->n_chunks == 0)
 		return rc;
-	return writer_fail(w, writer_add_batch(w, kind, codec, batch, err),
-	    err);
+	return writer_fail(w, writer_add_batch(w, kind, codec, batch, refused,
+	    err), err);
+}
+
+int writer_put_batch(struct writer *w, enum pack_kind kind,
+    struct block_codec *codec, const struct batch *batch, struct err *err)
+{
+	bool unused;
+
+	return writer_put_delta(w, kind, codec, batch, &unused, err);
 }
 
 int writer_finish_lane(struct writer *w, enum pack_kind kind, struct err *err)
