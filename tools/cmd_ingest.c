@@ -9,6 +9,7 @@
 
 enum {
 	OPT_NO_READ_BACK = 1000,
+	OPT_NO_DELTA,
 	OPT_HOST,
 	OPT_THREADS,
 	OPT_TIME,
@@ -16,6 +17,7 @@ enum {
 
 static const struct option own[] = {
 	{ "no-read-back", no_argument, NULL, OPT_NO_READ_BACK },
+	{ "no-delta", no_argument, NULL, OPT_NO_DELTA },
 	{ "host", required_argument, NULL, OPT_HOST },
 	{ "one-file-system", no_argument, NULL, 'x' },
 	{ "threads", required_argument, NULL, OPT_THREADS },
@@ -59,6 +61,9 @@ static int options_parse(struct cli *cli, int argc, char **argv,
 		switch (c) {
 		case OPT_NO_READ_BACK:
 			out->no_read_back = true;
+			break;
+		case OPT_NO_DELTA:
+			out->no_delta = true;
 			break;
 		case OPT_HOST:
 			rc = host_parse(optarg, &out->host, err);

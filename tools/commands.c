@@ -26,6 +26,8 @@ static const struct command commands[] = {
 	    "      --time WHEN        the snapshot is of an earlier day, such as\n"
 	    "                         2026-11-21 or \"2026-11-21 02:00\", in the\n"
 	    "                         store's zone; now, when not given\n"
+	    "      --no-delta         compress each changed file by itself, not\n"
+	    "                         against what it was in the last snapshot\n"
 	    "      --no-read-back     trust the compressor: do not decode what\n"
 	    "                         was just compressed\n"
 	    "\n"

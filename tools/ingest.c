@@ -15,9 +15,6 @@
 #define THREADS_DEFAULT_MAX 16
 #define THREADS_DEFAULT_MIN 2
 
-/* Full batches that may wait for a thread, for each thread. */
-#define QUEUE_PER_THREAD 2
-
 /* Descriptors that others need: packs, the index, files being read. */
 #define FDS_RESERVED 192
 #define FDS_LEAST 8
@@ -108,63 +105,6 @@ void ingest_tell_bytes(struct worker *w, uint64_t bytes)
 	w->told_bytes += bytes;
 }
 
-/* ---- Batches ---- */
-
-static struct batch *spare_take(struct ingest *in)
-{
-	struct batch *b;
-
-	/* There is one for each place a batch can be in, so one is spare. */
-	pthread_mutex_lock(&in->spare_lock);
-	b = in->spare[--in->n_spare];
-	pthread_mutex_unlock(&in->spare_lock);
-	return b;
-}
-
-static void spare_put(struct ingest *in, struct batch *b)
-{
-	batch_reset(b);
-	pthread_mutex_lock(&in->spare_lock);
-	in->spare[in->n_spare++] = b;
-	pthread_mutex_unlock(&in->spare_lock);
-}
-
-static int compress(struct worker *w, const struct batch *b, struct err *err)
-{
-	if (b->n_chunks == 0)
-		return 0;
-	return writer_put_batch(w->in->writer, PACK_DATA, w->codec, b, err);
-}
-
-/* Hands the full batch on, or does it here when the others are busy. */
-static int batch_full(struct worker *w, struct err *err)
-{
-	int rc;
-
-	if (jobs_rush(w->in->jobs, w->batch)) {
-		w->batch = spare_take(w->in);
-		return 0;
-	}
-	rc = compress(w, w->batch, err);
-	batch_reset(w->batch);
-	return rc;
-}
-
-int ingest_chunk(struct worker *w, const uint8_t *data, size_t len,
-    struct id *out, struct err *err)
-{
-	bool is_new;
-
-	if (id_hash(w->hasher, ID_DATA, data, len, out, err) ||
-	    writer_claim(w->in->writer, out, &is_new, err))
-		return err->code;
-	if (!is_new)
-		return 0;
-	if (!batch_fits(w->batch, len) && batch_full(w, err))
-		return err->code;
-	return batch_add(w->batch, ID_DATA, out, data, len, err);
-}
-
 /* ---- The threads ---- */
 
 static int work_one(struct worker *w, const struct jobs_item *item,
@@ -175,8 +115,8 @@ static int work_one(struct worker *w, const struct jobs_item *item,
 	int rc;
 
 	if (item->rush) {
-		rc = compress(w, item->rush, err);
-		spare_put(in, item->rush);
+		rc = ingest_compress(w, item->rush, err);
+		ingest_batch_put(in, item->rush);
 		return rc;
 	}
 	if (item->job == &in->start)
@@ -196,7 +136,7 @@ static void work(void *ctx, unsigned worker)
 	while (jobs_take(in->jobs, &item))
 		if (work_one(w, &item, &err))
 			jobs_fail(in->jobs, &err);
-	if (!jobs_failed(in->jobs) && compress(w, w->batch, &err))
+	if (!jobs_failed(in->jobs) && ingest_compress(w, w->batch, &err))
 		jobs_fail(in->jobs, &err);
 }
 
@@ -208,7 +148,7 @@ static int worker_init(struct ingest *in, struct worker *w, struct err *err)
 	w->in = in;
 	owners_init(&w->owners);
 	walk_list_init(&w->list);
-	w->batch = spare_take(in);
+	w->batch = ingest_batch_take(w);
 	w->small = malloc((size_t)c->chunk_max + 1);
 	if (!w->small)
 		return err_set(err, ERR_NOMEM, "worker");
@@ -216,13 +156,15 @@ static int worker_init(struct ingest *in, struct worker *w, struct err *err)
 	    block_codec_new(&w->codec, c->zstd_level, err) ||
 	    rope_writer_new(&w->rope, &c->pages, sink, err) ||
 	    tree_writer_new(&w->tree, &c->pages, sink, err) ||
-	    xattr_capture_new(&w->xattrs, c, sink, err))
+	    xattr_capture_new(&w->xattrs, c, sink, err) ||
+	    follow_new(&w->follow, in->source, c->cuts.target, err))
 		return err->code;
 	return 0;
 }
 
 static void worker_fini(struct worker *w)
 {
+	follow_free(w->follow);
 	xattr_capture_free(w->xattrs);
 	tree_writer_free(w->tree);
 	rope_writer_free(w->rope);
@@ -267,21 +209,6 @@ static unsigned fds_budget(unsigned n_threads)
 	           : (unsigned)(limit.rlim_cur - reserved);
 }
 
-static int batches_init(struct ingest *in, struct err *err)
-{
-	in->n_batches = (QUEUE_PER_THREAD + 2) * in->n_workers;
-	in->batches = calloc(in->n_batches, sizeof(*in->batches));
-	in->spare = calloc(in->n_batches, sizeof(struct batch *));
-	if (!in->batches || !in->spare)
-		return err_set(err, ERR_NOMEM, "batches");
-	for (unsigned i = 0; i < in->n_batches; i++) {
-		if (batch_init(&in->batches[i], in->config->block_max, err))
-			return err->code;
-		in->spare[in->n_spare++] = &in->batches[i];
-	}
-	return 0;
-}
-
 /* The store and its index would be read while they are written. */
 static void skip_add(struct ingest *in, const char *path)
 {
@@ -306,12 +233,12 @@ static int ingest_init(struct ingest *in, const char *resource,
 		rc = writer_begin(&in->writer, in->store, resource, &options,
 		    err);
 	if (!rc)
-		rc = jobs_new(&in->jobs, QUEUE_PER_THREAD * in->n_workers,
+		rc = jobs_new(&in->jobs, INGEST_QUEUE * in->n_workers,
 		    err);
 	if (!rc)
 		rc = links_known_new(&in->links, err);
 	if (!rc)
-		rc = batches_init(in, err);
+		rc = ingest_batches_init(in, err);
 	if (rc)
 		return rc;
 
@@ -329,10 +256,7 @@ static void ingest_fini(struct ingest *in)
 		worker_fini(&in->workers[i]);
 	free(in->workers);
 	ingest_dirs_free(in);
-	for (unsigned i = 0; in->batches && i < in->n_batches; i++)
-		batch_fini(&in->batches[i]);
-	free(in->batches);
-	free(in->spare);
+	ingest_batches_fini(in);
 	links_known_free(in->links);
 	jobs_free(in->jobs);
 	writer_end(in->writer);

@@ -14,7 +14,7 @@
  * Never entered, and recorded as empty directories: the store itself, mounts of
  * ieri, and with one_file_system other file systems.
  *
- * Memory: about 7 MiB for each thread; a directory's entries (some 100 bytes
+ * Memory: about 16 MiB for each thread; a directory's entries (some 100 bytes
  * each, 80 more for a subdirectory) until everything beneath it is done, which
  * holds for the directories on the way down of each thread; while a directory
  * is listed its names; hard links as links.h says; the writer's ids of chunks
@@ -44,6 +44,7 @@ struct ingest_options {
 	size_t n_paths;   /* at least 1 */
 	unsigned threads; /* 0: one for each processor, at least 2 */
 	bool no_read_back;
+	bool no_delta; /* no block leans on those of the last snapshot */
 	bool one_file_system;
 	const char *host; /* NULL: the machine's name */
 	const char *time; /* NULL: now; else as date_read has it, not later */

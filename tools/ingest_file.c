@@ -35,6 +35,12 @@ static int rope_add(struct reading *r, const uint8_t *data, size_t len,
 	return rope_writer_add(r->w->rope, &id, len, err);
 }
 
+static int hole_add(struct reading *r, uint64_t len, struct err *err)
+{
+	follow_hole(r->w->follow, len);
+	return rope_writer_add(r->w->rope, NULL, len, err);
+}
+
 /* A file that fits the buffer: most files, so nothing is done in vain. */
 static int small_put(struct reading *r, size_t len, struct content *out,
     struct err *err)
@@ -140,8 +146,7 @@ static int sparse_read(struct reading *r, uint64_t size, struct err *err)
 		if (data < 0 || (uint64_t)data > size)
 			data = (off_t)size;
 		if ((uint64_t)data > at)
-			rc = rope_writer_add(r->w->rope, NULL,
-			    (uint64_t)data - at, err);
+			rc = hole_add(r, (uint64_t)data - at, err);
 		at = (uint64_t)data;
 		if (rc || at == size)
 			break;
@@ -202,8 +207,23 @@ static void forget_rope(struct worker *w, struct err *err)
 	    writer_sink(w->in->writer), err);
 }
 
+/* What the last snapshot has of the file, for its blocks to lean on. */
+static void old_begin(struct worker *w, const struct tree_entry *old)
+{
+	struct content content = { .kind = CONTENT_NONE };
+
+	if (old && !w->in->options->no_delta && S_ISREG(old->mode) &&
+	    (old->flags & (TREE_CHUNK | TREE_ROPE))) {
+		content.kind = old->flags & TREE_CHUNK ? CONTENT_CHUNK
+		                                       : CONTENT_ROPE;
+		content.size = old->size;
+		content.id = old->content;
+	}
+	follow_begin(w->follow, &content);
+}
+
 static int content_read(struct worker *w, int fd, const struct stat *st,
-    struct tree_entry *e, struct err *err)
+    const struct tree_entry *old, struct tree_entry *e, struct err *err)
 {
 	struct reading r = { .w = w, .fd = fd };
 	struct content content = { .kind = CONTENT_NONE };
@@ -214,6 +234,7 @@ static int content_read(struct worker *w, int fd, const struct stat *st,
 
 	if (!w->rope)
 		return err_set(err, ERR_NOMEM, "list of chunks");
+	old_begin(w, old);
 	if (sparse || (uint64_t)st->st_size > max) {
 		rc = large_read(&r, st, sparse, &content, err);
 	} else {
@@ -224,6 +245,7 @@ static int content_read(struct worker *w, int fd, const struct stat *st,
 		else if (!rc)
 			rc = small_put(&r, len, &content, err);
 	}
+	follow_end(w->follow);
 	if (rc) {
 		struct err unused;
 
@@ -256,7 +278,8 @@ static bool same_state(const struct stat *a, const struct stat *b)
 
 /* Everything about the file as it is now. */
 static int attempt(struct worker *w, const struct dir *d, const char *name,
-    int fd, const struct stat *st, struct tree_entry *e, struct err *err)
+    int fd, const struct tree_entry *old, const struct stat *st,
+    struct tree_entry *e, struct err *err)
 {
 	struct content set;
 	bool racy = capture_racy(st, io_now_ns());
@@ -272,7 +295,7 @@ static int attempt(struct worker *w, const struct dir *d, const char *name,
 	if (xattr_rc < 0)
 		return xattr_rc;
 	capture_set_xattrs(e, &set);
-	rc = content_read(w, fd, st, e, err);
+	rc = content_read(w, fd, st, old, e, err);
 	if (rc == 0 && xattr_rc > 0) {
 		ingest_fault(w, d, name, "extended attributes: %s",
 		    strerror(xattr_rc));
@@ -313,11 +336,12 @@ static int closed_file(struct worker *w, const struct dir *d, const char *name,
  * with what the walk saw by name, so a file put in its place is noticed too.
  */
 static int read_open(struct worker *w, const struct dir *d, const char *name,
-    int fd, struct stat *st, struct tree_entry *e, struct err *err)
+    int fd, const struct tree_entry *old, struct stat *st,
+    struct tree_entry *e, struct err *err)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
 		struct stat after;
-		int rc = attempt(w, d, name, fd, st, e, err);
+		int rc = attempt(w, d, name, fd, old, st, e, err);
 
 		if (rc < 0)
 			return rc;
@@ -343,14 +367,15 @@ static int read_open(struct worker *w, const struct dir *d, const char *name,
 }
 
 int ingest_file(struct worker *w, const struct dir *d, const char *name,
-    struct stat *st, struct tree_entry *e, struct err *err)
+    const struct tree_entry *old, struct stat *st, struct tree_entry *e,
+    struct err *err)
 {
 	int fd = walk_open_file(d->fd, name);
 	int rc;
 
 	if (fd < 0)
 		return closed_file(w, d, name, e, errno, err);
-	rc = read_open(w, d, name, fd, st, e, err);
+	rc = read_open(w, d, name, fd, old, st, e, err);
 	io_close(fd);
 	return rc;
 }

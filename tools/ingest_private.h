@@ -28,11 +28,15 @@
 #include "index/writer.h"
 #include "tools/capture.h"
 #include "tools/cli.h"
+#include "tools/follow.h"
 #include "tools/ingest.h"
 #include "tools/jobs.h"
 #include "tools/links.h"
 #include "tools/sources.h"
 #include "tools/walk.h"
+
+/* Full batches that may wait for a thread, for each thread. */
+#define INGEST_QUEUE 2
 
 enum sub_state {
 	SUB_GONE = 1,       /* vanished after it was listed: left out */
@@ -107,6 +111,7 @@ struct ingest {
 	unsigned n_workers;
 
 	struct batch *batches;
+	struct worker **takers; /* who fills each of them */
 	struct batch **spare; /* guarded by spare_lock */
 	unsigned n_batches;
 	unsigned n_spare;
@@ -131,6 +136,7 @@ struct worker {
 	struct tree_writer *tree;
 	struct stream *stream; /* NULL until the first large file */
 	struct batch *batch;   /* new chunks, not yet full */
+	struct follow *follow; /* the old content of the file at hand */
 	uint8_t *small;        /* room for chunk_max + 1 bytes */
 	struct xattr_capture *xattrs;
 	struct owners owners;
@@ -141,10 +147,6 @@ struct worker {
 };
 
 /* ---- ingest.c ---- */
-
-/* Names a chunk of a file and sees that the store gets it. */
-int ingest_chunk(struct worker *w, const uint8_t *data, size_t len,
-    struct id *out, struct err *err);
 
 /* A fault: said on standard error with the thing's path, and counted. */
 void ingest_fault(struct worker *w, const struct dir *d, const char *name,
@@ -160,6 +162,22 @@ int ingest_check(const struct worker *w, struct err *err);
 /* Tells progress what was counted since; of a large file beforehand. */
 void ingest_tell(struct worker *w);
 void ingest_tell_bytes(struct worker *w, uint64_t bytes);
+
+/* ---- ingest_chunk.c ---- */
+
+/* Names a chunk of a file and sees that the store gets it. */
+int ingest_chunk(struct worker *w, const uint8_t *data, size_t len,
+    struct id *out, struct err *err);
+
+int ingest_batches_init(struct ingest *in, struct err *err);
+void ingest_batches_fini(struct ingest *in);
+
+/* An empty batch for this worker. */
+struct batch *ingest_batch_take(struct worker *w);
+void ingest_batch_put(struct ingest *in, struct batch *b);
+
+/* Makes a block of the batch, whoever has filled it. */
+int ingest_compress(struct worker *w, const struct batch *b, struct err *err);
 
 /* ---- ingest_dir.c ---- */
 
@@ -194,10 +212,12 @@ int ingest_xattrs(struct worker *w, const struct dir *d, const char *name,
 
 /*
  * Reads content and xattrs of a regular file into *e, which has what *st told;
- * both follow the file when it changes meanwhile.  Returns 1, 0 when it has
- * vanished, or a negative code.
+ * both follow the file when it changes meanwhile.  old is what the last snapshot
+ * has under this name, or NULL.  Returns 1, 0 when it has vanished, or a
+ * negative code.
  */
 int ingest_file(struct worker *w, const struct dir *d, const char *name,
-    struct stat *st, struct tree_entry *e, struct err *err);
+    const struct tree_entry *old, struct stat *st, struct tree_entry *e,
+    struct err *err);
 
 #endif

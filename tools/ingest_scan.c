@@ -147,7 +147,7 @@ static int scan_file(struct scan *s, struct err *err)
 	if ((s->e.flags & TREE_LINKED) &&
 	    links_known_find(s->w->in->links, &s->e))
 		return 1;
-	rc = ingest_file(s->w, s->d, s->name, &s->st, &s->e, err);
+	rc = ingest_file(s->w, s->d, s->name, s->old, &s->st, &s->e, err);
 	if (rc == 1 && (s->e.flags & TREE_LINKED) &&
 	    !(s->e.flags & TREE_UNREADABLE) &&
 	    links_known_add(s->w->in->links, &s->e, s->st.st_nlink, err))
