@@ -13,8 +13,11 @@
 /* A delta makes reading slower, so it has to save more: a tenth. */
 #define DELTA_MOST_TENTHS 9
 
-/* Below this part of the raw bytes a delta is good without comparing. */
-#define DELTA_SURE 4
+/*
+ * Below this part of the raw bytes a delta is good without comparing.  A quarter
+ * would be too much: dumps and logs shrink further than that by themselves.
+ */
+#define DELTA_SURE 16
 
 #define WINDOW_LOG_LEAST 14
 #define LEVEL_WITH_CHAINS 3
