@@ -19,6 +19,7 @@
 #include "chunker/err.h"
 #include "chunker/id.h"
 #include "index/block.h"
+#include "index/chunks.h"
 
 #define PACK_HEAD_SIZE 96
 #define PACK_FOOT_SIZE 96
@@ -101,7 +102,8 @@ void pack_name(const struct id *id, char name[PACK_NAME_SIZE]);
  * Builds the table of a pack whose own is lost or damaged, from its records:
  * walks them by their heads, goes on at the next intact head after a damaged
  * one, decodes each block and names its chunks by `key`.  Blocks that do not
- * decode are left out, so are deltas whose bases are not in this pack.
+ * decode are left out.  Bases that are not in this pack come from `bases`, which
+ * may be NULL; *lacking gets the number of blocks left out for want of theirs.
  * There may be gaps between the blocks, and data_end is where the last ends.
  *
  * *out is to be released by pack_table_fini.  ERR_CORRUPT when neither header
@@ -109,7 +111,8 @@ void pack_name(const struct id *id, char name[PACK_NAME_SIZE]);
  * is read twice.
  */
 int pack_scan(struct pack_table *out, int packs_dir, const struct id *id,
-    const uint8_t uuid[16], const struct id_key *key, struct err *err);
+    const uint8_t uuid[16], const struct id_key *key,
+    const struct chunk_source *bases, uint32_t *lacking, struct err *err);
 
 /*
  * Opens a pack whose header, table or footer on disk cannot be used, by a table

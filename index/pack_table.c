@@ -278,14 +278,17 @@ static int blocks_decode(struct pack_table *t, const uint8_t *data,
 		rc = block_entry_check(e, err);
 		if (rc)
 			return rc;
-		if (e->offset != offset || e->n_chunks > t->n_chunks - chunk ||
+		/* Without gaps in a pack's own table; with some in one made
+		 * from what a damaged pack still has. */
+		if (e->offset < offset || e->offset > t->data_end ||
+		    e->n_chunks > t->n_chunks - chunk ||
 		    e->n_bases > t->n_bases - base)
 			return err_set(err, ERR_CORRUPT,
 			    "table has block %u at %llu instead of %llu", i,
 			    (unsigned long long)e->offset,
 			    (unsigned long long)offset);
-		/* Far from wrapping: 65536 blocks of 17 MiB at most. */
-		offset += (uint64_t)block_head_len(e->n_chunks, e->n_bases) +
+		/* Far from wrapping: data_end is less than a file, a block 17 MiB. */
+		offset = e->offset + block_head_len(e->n_chunks, e->n_bases) +
 		    e->stored;
 		chunk += e->n_chunks;
 		base += e->n_bases;

@@ -10,34 +10,11 @@
 
 #include "index/io.h"
 #include "index/pack.h"
-#include "index/pinned.h"
+#include "index/rebuild_private.h"
 #include "index/root.h"
-#include "index/store_private.h"
 
 /* One transaction takes in so many packs or root records. */
 #define TX_STEP 256
-
-struct name_list {
-	struct id *ids;
-	size_t n;
-	size_t cap;
-};
-
-struct rebuild {
-	struct store_dirs dirs;
-	char *path;
-	char *index_dir;
-	int index_fd;
-	struct config config;
-	struct db *db;
-	struct pinned *known; /* packs that have a row in the new index */
-	uint64_t serial;      /* greatest numbers met */
-	uint64_t session;
-	uint64_t pack_no;
-	struct rebuild_report report;
-	void (*progress)(void *ctx, uint64_t done, uint64_t total);
-	void *ctx;
-};
 
 static void raise_u64(uint64_t *most, uint64_t v)
 {
@@ -118,7 +95,7 @@ static int each_name(struct rebuild *r, const struct name_list *l,
 
 /* ---- Packs ---- */
 
-static int pack_row_add(struct rebuild *r, const struct pack_table *t,
+int rebuild_pack_add(struct rebuild *r, const struct pack_table *t,
     uint64_t session, const uint8_t *table, size_t len, struct err *err)
 {
 	const struct pack_row row = {
@@ -159,36 +136,9 @@ static int pack_whole(struct rebuild *r, const struct pack *p,
 
 	rc = pack_table_bytes(p, &table, &len, err);
 	if (!rc)
-		rc = pack_row_add(r, pack_table(p), pack_info(p)->session,
+		rc = rebuild_pack_add(r, pack_table(p), pack_info(p)->session,
 		    table, len, err);
 	free(table);
-	return rc;
-}
-
-/* A pack whose table is lost: one is made from what still decodes. */
-static int pack_scanned(struct rebuild *r, const struct id *id,
-    struct err *err)
-{
-	struct pack_table t;
-	uint8_t *table = NULL;
-	size_t len;
-	int rc;
-
-	rc = pack_scan(&t, r->dirs.packs, id, r->config.uuid, &r->config.key,
-	    err);
-	if (rc == ERR_NOMEM)
-		return rc;
-	if (rc) {
-		r->report.packs_lost++;
-		return 0;
-	}
-	rc = pack_table_encode(&t, r->config.uuid, &table, &len, err);
-	if (!rc)
-		rc = pack_row_add(r, &t, 0, table, len, err);
-	if (!rc)
-		r->report.packs_scanned++;
-	free(table);
-	pack_table_fini(&t);
 	return rc;
 }
 
@@ -201,7 +151,7 @@ static int pack_take(struct rebuild *r, const struct id *id, struct err *err)
 	if (rc == 0)
 		rc = pack_whole(r, p, err);
 	else if (rc != ERR_NOMEM)
-		rc = pack_scanned(r, id, err);
+		rc = list_add(&r->broken, id, err);
 	pack_close(p);
 	return rc;
 }
@@ -396,6 +346,8 @@ static int fill_new(struct rebuild *r, struct err *err)
 		    true, err);
 	if (!rc)
 		rc = packs_take(r, err);
+	if (!rc && r->broken.n)
+		rc = rebuild_broken(r, err);
 	if (!rc)
 		rc = roots_take(r, err);
 	if (!rc)
@@ -487,6 +439,7 @@ int store_rebuild(const char *path, const struct store_options *options,
 	io_close(lock);
 	io_close(r.index_fd);
 	pinned_free(r.known);
+	free(r.broken.ids);
 	store_dirs_close(&r.dirs);
 	free(r.index_dir);
 	free(r.path);

@@ -18,6 +18,7 @@ static void test_a_scan_needs_no_table(void **state)
 	struct pack_table t;
 	uint64_t data_end;
 	struct pack *p;
+	uint32_t lacking;
 	struct err err;
 	uint8_t *data;
 	size_t len;
@@ -34,7 +35,7 @@ static void test_a_scan_needs_no_table(void **state)
 
 		overwrite(s, data, left);
 		assert_int_equal(0, pack_scan(&t, s->fd, &info.id, uuid, &key,
-		    &err));
+		    NULL, &lacking, &err));
 		assert_int_equal(want, t.n_blocks);
 		assert_int_equal(7, t.no);
 		for (uint32_t i = 0; i < want; i++)
@@ -45,9 +46,11 @@ static void test_a_scan_needs_no_table(void **state)
 	data[0] ^= 1;
 	overwrite(s, data, data_end);
 	assert_int_equal(ERR_CORRUPT, pack_scan(&t, s->fd, &info.id, uuid,
-	    &key, &err));
+	    &key, NULL,
+	    &lacking, &err));
 	overwrite(s, data, len);
-	assert_int_equal(0, pack_scan(&t, s->fd, &info.id, uuid, &key, &err));
+	assert_int_equal(0, pack_scan(&t, s->fd, &info.id, uuid, &key, NULL,
+	    &lacking, &err));
 	assert_int_equal(10, t.n_blocks);
 	pack_table_fini(&t);
 	free(data);
@@ -58,6 +61,7 @@ static void test_a_scan_loses_only_the_damaged_block(void **state)
 	struct scratch *s = *state;
 	struct pack_table t, whole;
 	struct pack *p;
+	uint32_t lacking;
 	struct err err;
 	uint8_t *data;
 	size_t len;
@@ -74,7 +78,7 @@ static void test_a_scan_loses_only_the_damaged_block(void **state)
 		overwrite(s, data, whole.data_end);
 		data[at] ^= 0x20;
 		assert_int_equal(0, pack_scan(&t, s->fd, &info.id, uuid, &key,
-		    &err));
+		    NULL, &lacking, &err));
 		assert_int_equal(3, t.n_blocks);
 		for (uint32_t i = 0; i < 4; i++)
 			if (i != bad)
@@ -133,6 +137,7 @@ static void test_a_scan_follows_bases_and_leaves_orphans_out(void **state)
 	struct block_codec *c;
 	struct pack_table t;
 	struct batch b;
+	uint32_t lacking;
 	struct err err;
 	uint8_t *table, *data;
 	size_t len;
@@ -152,7 +157,8 @@ static void test_a_scan_follows_bases_and_leaves_orphans_out(void **state)
 	pack_writer_free(w);
 	free(table);
 
-	assert_int_equal(0, pack_scan(&t, s->fd, &info.id, uuid, &key, &err));
+	assert_int_equal(0, pack_scan(&t, s->fd, &info.id, uuid, &key, NULL,
+	    &lacking, &err));
 	assert_int_equal(3, t.n_blocks);
 	assert_int_equal(2, t.n_bases);
 	assert_true(id_equal(&t.chunks[0].id, &two.id));
@@ -164,7 +170,8 @@ static void test_a_scan_follows_bases_and_leaves_orphans_out(void **state)
 	data = slurp(s, &len);
 	data[96 + 76 + 10] ^= 1;
 	overwrite(s, data, len);
-	assert_int_equal(0, pack_scan(&t, s->fd, &info.id, uuid, &key, &err));
+	assert_int_equal(0, pack_scan(&t, s->fd, &info.id, uuid, &key, NULL,
+	    &lacking, &err));
 	assert_int_equal(1, t.n_blocks);
 	assert_int_equal(3, t.n_chunks);
 	assert_int_equal(0, t.n_bases);
