@@ -44,7 +44,7 @@ int db_failure(sqlite3 *conn, struct err *err)
 	case SQLITE_TOOBIG:
 		return err_set(err, ERR_INVALID, "index: %s", words);
 	case SQLITE_FULL:
-		return err_set(err, ERR_SYSTEM, "index: the disk is full");
+		return err_set(err, ERR_SYSTEM, "index: No space left on device");
 	case SQLITE_READONLY:
 		return err_set(err, ERR_SYSTEM, "index may only be read here");
 	default:

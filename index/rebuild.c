@@ -33,19 +33,13 @@ struct rebuild {
 	struct pinned *known; /* packs that have a row in the new index */
 	uint64_t serial;      /* greatest numbers met */
 	uint64_t session;
-	uint32_t pack_no;
+	uint64_t pack_no;
 	struct rebuild_report report;
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
 };
 
 static void raise_u64(uint64_t *most, uint64_t v)
-{
-	if (v > *most)
-		*most = v;
-}
-
-static void raise_u32(uint32_t *most, uint32_t v)
 {
 	if (v > *most)
 		*most = v;
@@ -150,7 +144,7 @@ static int pack_row_add(struct rebuild *r, const struct pack_table *t,
 	if (rc)
 		return rc;
 	raise_u64(&r->session, session);
-	raise_u32(&r->pack_no, t->no);
+	raise_u64(&r->pack_no, t->no);
 	r->report.packs++;
 	r->report.chunks += t->n_chunks;
 	return 0;
@@ -289,7 +283,7 @@ static void packs_look(struct rebuild *r, const struct root *root)
 		struct root_pack listed = root_pack_at(root, i);
 		struct id id;
 
-		raise_u32(&r->pack_no, listed.no);
+		raise_u64(&r->pack_no, listed.no);
 		if (!pinned_find(r->known, listed.no, &id) ||
 		    !id_equal(&id, &listed.id))
 			whole = false;
@@ -408,7 +402,8 @@ static int fill_new(struct rebuild *r, struct err *err)
 		rc = db_begin(r->db, err);
 	if (rc)
 		return rc;
-	rc = db_reserve(r->db, r->serial, r->session, r->pack_no, err);
+	rc = db_reserve(r->db, r->serial, r->session,
+	    (uint32_t)r->pack_no, err);
 	if (!rc)
 		rc = db_commit(r->db, err);
 	db_abort(r->db);

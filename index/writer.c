@@ -101,6 +101,7 @@ static int writer_new(struct writer **out, struct store *s,
 	w->read_back = !(options && options->no_read_back);
 	w->store_lock = -1;
 	w->session_lock = -1;
+	writer_meta_init(w);
 	pthread_mutex_init(&w->pin_lock, NULL);
 	pthread_mutex_init(&w->meta_lock, NULL);
 	pthread_mutex_init(&w->failure_lock, NULL);
@@ -387,6 +388,7 @@ void writer_end(struct writer *w)
 	if (!w)
 		return;
 	writer_drop_packs(w);
+	writer_drop_meta(w);
 	if (w->session && (w->committed || row_remove(w))) {
 		/* A lock without a row is found by nobody. */
 		session_lock_name(w->session, name);

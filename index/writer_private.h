@@ -1,8 +1,8 @@
 /*
  * writer_private -- what the parts of a session share.
  *
- * writer.c begins and ends it, writer_put.c fills blocks and packs,
- * writer_commit.c turns them into a snapshot.
+ * writer.c begins and ends it, writer_put.c knows claims and fills packs,
+ * writer_meta.c gathers meta chunks, writer_commit.c makes the snapshot.
  */
 #ifndef INDEX_WRITER_PRIVATE_H
 #define INDEX_WRITER_PRIVATE_H
@@ -94,7 +94,17 @@ int writer_flush_meta(struct writer *w, struct err *err);
 int writer_finish_lane(struct writer *w, enum pack_kind kind,
     struct err *err);
 
-/* Frees the open packs and batches; their temporary files go. */
+/* Frees the open packs; their temporary files go. */
 void writer_drop_packs(struct writer *w);
+
+/* writer_claim and writer_put_batch without a memory for failures. */
+int writer_look(struct writer *w, const struct id *id, bool *is_new,
+    struct err *err);
+int writer_add_batch(struct writer *w, enum pack_kind kind,
+    struct block_codec *codec, const struct batch *batch, struct err *err);
+
+/* Sets up the sink; frees the batches. */
+void writer_meta_init(struct writer *w);
+void writer_drop_meta(struct writer *w);
 
 #endif

@@ -134,10 +134,11 @@ tree_differences() {
 		"$1/" "$2/"
 }
 
-# store_sum STORE: a digest of every name and byte in it.
+# store_sum STORE: a digest of every name and byte in it, but for the shared
+# memory in which readers of the index note that they are there.
 store_sum() {
 	(cd "$1" && find . -printf '%p %y %s %m\n' | LC_ALL=C sort &&
-		find . -type f -print0 | LC_ALL=C sort -z |
+		find . -type f ! -name '*-shm' -print0 | LC_ALL=C sort -z |
 		xargs -0r sha256sum) | sha256sum
 }
 

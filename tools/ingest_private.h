@@ -6,9 +6,9 @@
  *
  * A directory's life: *opened* beneath its parent, *scanned* (names listed,
  * each compared with the last snapshot and, if need be, read), its
- * subdirectories handed out as parts of a job, and *finished* by the thread that
- * finishes the last of them, which then goes on with the parent.  Nothing here
- * recurses.
+ * subdirectories handed out as parts of a job, and *finished* by the thread
+ * that finishes the last of them, which then goes on with the parent.  Nothing
+ * here recurses.
  *
  * Threads: a struct worker is one thread's.  A struct dir is the scanning
  * thread's until its job is pushed; from then on each sub is the business of

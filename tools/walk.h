@@ -22,7 +22,7 @@
 #include "chunker/err.h"
 
 struct walk_name {
-	uint64_t prefix; /* the first eight bytes, big-endian: most comparisons */
+	uint64_t prefix; /* first eight bytes, big-endian: compared first */
 	uint32_t offset; /* of the name in `bytes` */
 	uint32_t len;
 };

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import re
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -280,6 +281,16 @@ class Store:
             out += [name[:-5] for name in
                     os.listdir(self.path + "/packs/" + folder)]
         return sorted(out)
+
+    def packs_named(self):
+        """Those that the database names."""
+        db = sqlite3.connect("file:%s/index/index.db?mode=ro" % self.path,
+                             uri=True)
+        try:
+            return {bytes(row[0]).hex()
+                    for row in db.execute("SELECT id FROM pack")}
+        finally:
+            db.close()
 
     def leftovers(self):
         return os.listdir(self.path + "/tmp") + [

@@ -85,7 +85,8 @@ def check_rebuilt(store, wanted):
 
 
 def check_after(store, committed, nth):
-    """The store as the ingest left it, and then the next ingest."""
+    """The store as the ingest left it, and then the next ingest, whose report
+    is the answer."""
     ids = list(committed)
     store.check_independently(committed)
     need(store.list() == ids, "listed: %s, wanted %s" % (store.list(), ids))
@@ -103,6 +104,7 @@ def check_after(store, committed, nth):
     need(store.roots() == sorted(committed), "root records: %s, wanted %s" %
          (store.roots(), sorted(committed)))
     need(not store.leftovers(), "left over: %s" % store.leftovers())
+    return said
 
 
 def settle_unknown(store, committed, done, words):

@@ -70,20 +70,25 @@ def expected(top):
 def recorded(read, store):
     lines = subprocess.run(["/usr/bin/env", "python3", read, store], check=True,
                            stdout=subprocess.PIPE).stdout.splitlines()
-    things, links = {}, []
+    things, links, numbers = {}, [], {}
     for line in lines:
         one = json.loads(line)
         if "resource" in one:
-            things, links = {}, []
+            things, links, numbers = {}, [], {}
             continue
         path = one.pop("path")
         if "first" in one:
             links.append((one["first"], path))
+            least = min(numbers.get(one["first"], one["number"]), one["number"])
+            numbers[one["first"]] = least
         for key in ("serial", "number", "first", "names"):
             one.pop(key, None)
         if "device" in one:
             one["device"] = list(one["device"])
         things[path] = one
+    for first, least in numbers.items():
+        if first != least:
+            sys.exit("links: first is %d, the least number %d" % (first, least))
     return things, groups(links)
 
 

@@ -64,6 +64,12 @@ tampered 3 openat:error=ENOENT bdir ingest --json acme/web "$src"
 says "$src/bdir: vanished"
 is dirs "$(of dirs)" 3
 things 8
+if [ -n "$python" ]; then
+	inner=$(grep '"path": "edir/inner"' "$dir/read")
+	is "number of the link's first name" \
+		"$(echo "$inner" | sed 's/.*"first": \([0-9]*\).*/\1/')" \
+		"$(echo "$inner" | sed 's/.*"number": \([0-9]*\).*/\1/')"
+fi
 run 0 ingest acme/web "$src"
 same_as "$src"
 
@@ -76,6 +82,12 @@ is faults "$(of faults)" 1
 run 0 ingest --json acme/web "$src"
 is changed "$(of changed)" 1
 same_as "$src"
+
+claim "with -q a fault is named all the same"
+make_three
+tampered 3 openat:error=EACCES b ingest -q acme/web "$src"
+says "$src/dir/b: Permission denied"
+is words "$out" ""
 
 claim "a file that cannot be read to its end is recorded without its content"
 make_three
