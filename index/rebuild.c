@@ -96,7 +96,8 @@ static void list_sort(struct name_list *l)
  * act ends it all; what is merely damaged act counts and lets pass.
  */
 static int each_name(struct rebuild *r, const struct name_list *l,
-    bool report, int (*act)(struct rebuild *r, const struct id *id, struct err *err),
+    bool report,
+    int (*act)(struct rebuild *r, const struct id *id, struct err *err),
     struct err *err)
 {
 	int rc = 0;
