@@ -46,13 +46,30 @@ void db_disconnect(struct db *db)
 	db->conn = NULL;
 }
 
+/*
+ * SQLite would make the file readable for all.  The log and its index get the
+ * mode of the file.  Opened here before SQLite has it: closing a descriptor of
+ * a database drops every lock this process holds on it.
+ */
+static int make_private(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return err_sys(err, "create %s", path);
+	io_close(fd);
+	return 0;
+}
+
 int db_connect(struct db *db, bool create, struct err *err)
 {
 	/* Read-write falls back to read-only where the file allows no more. */
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 	    SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
-	int rc;
+	int rc = create ? make_private(db->path, err) : 0;
 
+	if (rc)
+		return rc;
 	if (sqlite3_open_v2(db->path, &db->conn, flags, NULL)) {
 		rc = db->conn ? db_failure(db->conn, err)
 		              : err_set(err, ERR_NOMEM, "index");

@@ -68,7 +68,7 @@ void ingest_fault(struct worker *w, const struct dir *d, const char *name,
 	va_start(args, fmt);
 	vsnprintf(words, sizeof(words), fmt, args);
 	va_end(args);
-	cli_warn(w->in->cli, "%s: %s", path ? path : name ? name : "?", words);
+	cli_error(w->in->cli, "%s: %s", path ? path : name ? name : "?", words);
 	free(path);
 	w->counts.faults++;
 }

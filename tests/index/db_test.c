@@ -88,6 +88,7 @@ static void the_connection_has_the_settings_that_keep_data(void **state)
 
 static void a_reader_without_write_permission_reads(void **state)
 {
+	static const char *const names[] = { "", "-wal", "-shm" };
 	struct fixture *f = *state;
 	struct err err;
 	char path[300];
@@ -97,8 +98,10 @@ static void a_reader_without_write_permission_reads(void **state)
 		skip();
 	add_packs(f->db, 1, 3);
 	assert_int_equal(0, chmod(f->dir, 0755));
-	snprintf(path, sizeof(path), "%s/index.db-wal", f->dir);
-	chmod(path, 0644);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/index.db%s", f->dir, names[i]);
+		assert_int_equal(0, chmod(path, 0644));
+	}
 	pid = fork_clean(f);
 	if (pid == 0) {
 		struct pack_row *rows;
@@ -402,11 +405,27 @@ static void a_lost_outcome_kills_the_handle_and_no_other(void **state)
 	db_close(other);
 }
 
+static void nobody_else_may_read_the_files(void **state)
+{
+	static const char *const names[] = { "index.db", "index.db-wal",
+		"index.db-shm", "write.lock" };
+	struct fixture *f = *state;
+	char path[300];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", f->dir, names[i]);
+		assert_int_equal(0, stat(path, &st));
+		assert_int_equal(0600, st.st_mode & 0777);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(opening_tells_absent_foreign_and_damaged_apart),
 		CASE(the_connection_has_the_settings_that_keep_data),
+		CASE(nobody_else_may_read_the_files),
 		CASE(a_reader_without_write_permission_reads),
 		CASE(a_handle_is_refused_after_a_fork),
 		CASE(what_was_not_committed_vanishes),

@@ -83,6 +83,12 @@ run 0 ingest --json acme/web "$src"
 is changed "$(of changed)" 1
 same_as "$src"
 
+claim "with -q a fault is named all the same"
+make_three
+tampered 3 openat:error=EACCES b ingest -q acme/web "$src"
+says "$src/dir/b: Permission denied"
+is words "$out" ""
+
 claim "a file that cannot be read to its end is recorded without its content"
 make_three
 head -c 1000000 /dev/urandom >"$src/dir/large"
