@@ -59,4 +59,11 @@ bool pack_kind_holds(enum pack_kind pack, enum id_kind chunk);
 int pack_file_open(int *out, uint64_t *size, int packs_dir,
     const struct id *id, struct err *err);
 
+/*
+ * Decodes the blocks of a table that was put together from their heads, gives
+ * their chunks their names, and takes out the blocks that do not decode.
+ */
+int pack_scan_name(struct pack_table *t, int fd, const struct id_key *key,
+    struct err *err);
+
 #endif

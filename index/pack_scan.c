@@ -24,44 +24,20 @@ struct scan {
 	uint32_t room_blocks;
 	uint32_t room_chunks;
 	uint32_t room_bases;
-	bool *good; /* one for each block: decoded, and its chunks named */
-	struct id_hasher *hasher;
-	struct block_codec *codec;
 	struct block_chunk *words; /* room for BLOCK_CHUNKS_MAX */
 	uint8_t *window;           /* room for BLOCK_HEAD_MAX */
-	/* The block last decoded for its bases at each depth: the bases of a
-	 * delta lie together, and decoding anew for each would multiply from
-	 * depth to depth. */
-	struct {
-		const struct block_entry *block;
-		uint8_t *raw;
-	} kept[BLOCK_DEPTH_MAX];
 };
 
 static void scan_fini(struct scan *s)
 {
 	io_close(s->fd);
 	pack_table_fini(&s->table);
-	free(s->good);
-	id_hasher_free(s->hasher);
-	block_codec_free(s->codec);
 	free(s->words);
 	free(s->window);
-	for (size_t i = 0; i < BLOCK_DEPTH_MAX; i++)
-		free(s->kept[i].raw);
 }
 
-static int scan_init(struct scan *s, const struct id_key *key,
-    struct err *err)
+static int scan_init(struct scan *s, struct err *err)
 {
-	int rc;
-
-	rc = id_hasher_new(&s->hasher, key, err);
-	if (rc)
-		return rc;
-	rc = block_codec_new(&s->codec, 1, err);
-	if (rc)
-		return rc;
 	s->words = malloc(BLOCK_CHUNKS_MAX * sizeof(*s->words));
 	s->window = malloc(BLOCK_HEAD_MAX);
 	if (!s->words || !s->window)
@@ -290,198 +266,6 @@ static int find_records(struct scan *s, struct err *err)
 	return 0;
 }
 
-/* ---- Decoding and naming ---- */
-
-static int raw_of(struct scan *s, const struct block_entry *e, uint8_t **out,
-    struct err *err);
-
-/* Finds a named chunk in the blocks less deep than `depth`, and its place. */
-static const struct block_entry *find_base(const struct scan *s,
-    const struct block_chunk *base, unsigned depth, size_t *at)
-{
-	const struct pack_table *t = &s->table;
-
-	for (uint32_t i = 0; i < t->n_blocks; i++) {
-		const struct block_entry *e = &t->blocks[i];
-		const struct block_chunk *c = t->chunks + e->first_chunk;
-
-		if (!s->good[i] || e->depth >= depth)
-			continue;
-		*at = 0;
-		for (uint32_t k = 0; k < e->n_chunks; k++) {
-			if (id_equal(&c[k].id, &base->id) &&
-			    c[k].len == base->len)
-				return e;
-			*at += c[k].len;
-		}
-	}
-	return NULL;
-}
-
-static int base_of(struct scan *s, const struct block_chunk *base,
-    unsigned depth, uint8_t *to, struct err *err)
-{
-	const struct block_entry *e;
-	uint8_t *raw;
-	size_t at;
-	int rc;
-
-	e = find_base(s, base, depth, &at);
-	if (!e)
-		return err_set(err, ERR_CORRUPT, "base is not in this pack");
-	if (s->kept[e->depth].block != e) {
-		rc = raw_of(s, e, &raw, err);
-		if (rc)
-			return rc;
-		free(s->kept[e->depth].raw);
-		s->kept[e->depth].block = e;
-		s->kept[e->depth].raw = raw;
-	}
-	memcpy(to, s->kept[e->depth].raw + at, base->len);
-	return 0;
-}
-
-static int prefix_of(struct scan *s, const struct block_entry *e,
-    uint8_t **out, size_t *len, struct err *err)
-{
-	const struct block_chunk *bases = s->table.bases + e->first_base;
-	uint8_t *prefix;
-	size_t n = 0;
-	int rc;
-
-	for (uint32_t i = 0; i < e->n_bases; i++)
-		n += bases[i].len;
-	prefix = malloc(n + 1);
-	if (!prefix)
-		return err_set(err, ERR_NOMEM, "prefix of %zu bytes", n);
-	*len = n;
-	n = 0;
-	for (uint32_t i = 0; i < e->n_bases; i++) {
-		rc = base_of(s, &bases[i], e->depth, prefix + n, err);
-		if (rc) {
-			free(prefix);
-			return rc;
-		}
-		n += bases[i].len;
-	}
-	*out = prefix;
-	return 0;
-}
-
-/*
- * Reads and decodes a block; *out is from malloc.  Calls itself for the bases,
- * which are of lesser depth, hence BLOCK_DEPTH_MAX times at most.
- */
-static int raw_of(struct scan *s, const struct block_entry *e, uint8_t **out,
-    struct err *err)
-{
-	uint8_t *stored = malloc(e->stored);
-	uint8_t *raw = malloc(e->raw);
-	uint8_t *prefix = NULL;
-	size_t prefix_len = 0;
-	int rc;
-
-	if (!stored || !raw) {
-		rc = err_set(err, ERR_NOMEM, "block of %u bytes", e->raw);
-		goto out;
-	}
-	rc = io_pread_full(s->fd, stored, e->stored,
-	    e->offset + block_head_len(e->n_chunks, e->n_bases), err);
-	if (rc)
-		goto out;
-	if (e->codec == BLOCK_DELTA) {
-		rc = prefix_of(s, e, &prefix, &prefix_len, err);
-		if (rc)
-			goto out;
-	}
-	rc = block_decode(s->codec, e, stored, prefix, prefix_len, raw, err);
-	if (rc)
-		goto out;
-	*out = raw;
-	raw = NULL;
-
-out:
-	free(stored);
-	free(raw);
-	free(prefix);
-	return rc;
-}
-
-/* Damage leaves the block unmarked; only what hits every block is a failure. */
-static int name_block(struct scan *s, uint32_t i, struct err *err)
-{
-	const struct block_entry *e = &s->table.blocks[i];
-	uint8_t *raw;
-	size_t at = 0;
-	int rc;
-
-	rc = raw_of(s, e, &raw, err);
-	if (rc == ERR_NOMEM)
-		return rc;
-	if (rc)
-		return 0;
-	for (uint32_t k = 0; k < e->n_chunks && rc == 0; k++) {
-		struct block_chunk *c = &s->table.chunks[e->first_chunk + k];
-
-		rc = id_hash(s->hasher, c->kind, raw + at, c->len, &c->id, err);
-		at += c->len;
-	}
-	free(raw);
-	s->good[i] = rc == 0;
-	return rc;
-}
-
-/* By rising depth, so that every base has its name when it is asked for. */
-static int name_blocks(struct scan *s, struct err *err)
-{
-	int rc;
-
-	s->good = calloc((size_t)s->table.n_blocks + 1, sizeof(*s->good));
-	if (!s->good)
-		return err_set(err, ERR_NOMEM, "pack scan");
-	for (unsigned depth = 0; depth <= BLOCK_DEPTH_MAX; depth++) {
-		for (uint32_t i = 0; i < s->table.n_blocks; i++) {
-			if (s->table.blocks[i].depth != depth)
-				continue;
-			rc = name_block(s, i, err);
-			if (rc)
-				return rc;
-		}
-	}
-	return 0;
-}
-
-/* Closes the ranks: moves the good blocks to the front of all three lists. */
-static void keep_good(struct scan *s)
-{
-	struct pack_table *t = &s->table;
-	uint32_t n = 0;
-	uint32_t chunk = 0;
-	uint32_t base = 0;
-
-	t->data_end = PACK_HEAD_SIZE;
-	for (uint32_t i = 0; i < t->n_blocks; i++) {
-		struct block_entry e = t->blocks[i];
-
-		if (!s->good[i])
-			continue;
-		memmove(t->chunks + chunk, t->chunks + e.first_chunk,
-		    e.n_chunks * sizeof(*t->chunks));
-		memmove(t->bases + base, t->bases + e.first_base,
-		    e.n_bases * sizeof(*t->bases));
-		e.first_chunk = chunk;
-		e.first_base = base;
-		t->blocks[n++] = e;
-		chunk += e.n_chunks;
-		base += e.n_bases;
-		t->data_end = e.offset + e.stored +
-		    block_head_len(e.n_chunks, e.n_bases);
-	}
-	t->n_blocks = n;
-	t->n_chunks = chunk;
-	t->n_bases = base;
-}
-
 int pack_scan(struct pack_table *out, int packs_dir, const struct id *id,
     const uint8_t uuid[16], const struct id_key *key, struct err *err)
 {
@@ -489,7 +273,7 @@ int pack_scan(struct pack_table *out, int packs_dir, const struct id *id,
 	char hex[ID_HEX];
 	int rc;
 
-	rc = scan_init(&s, key, err);
+	rc = scan_init(&s, err);
 	if (rc)
 		goto out;
 	rc = pack_file_open(&s.fd, &s.table.size, packs_dir, id, err);
@@ -501,10 +285,9 @@ int pack_scan(struct pack_table *out, int packs_dir, const struct id *id,
 	rc = find_records(&s, err);
 	if (rc)
 		goto out;
-	rc = name_blocks(&s, err);
+	rc = pack_scan_name(&s.table, s.fd, key, err);
 	if (rc)
 		goto out;
-	keep_good(&s);
 	if (s.table.n_blocks == 0) {
 		rc = err_set(err, ERR_CORRUPT, "has no intact block");
 		goto out;

@@ -95,8 +95,7 @@ static void list_sort(struct name_list *l)
  * Calls act for each name, TX_STEP of them in one transaction.  A failure of
  * act ends it all; what is merely damaged act counts and lets pass.
  */
-static int each_name(struct rebuild *r, const struct name_list *l,
-    bool report,
+static int each_name(struct rebuild *r, const struct name_list *l, bool report,
     int (*act)(struct rebuild *r, const struct id *id, struct err *err),
     struct err *err)
 {
@@ -119,19 +118,9 @@ static int each_name(struct rebuild *r, const struct name_list *l,
 
 /* ---- Packs ---- */
 
-static int pack_row_add(struct rebuild *r, const struct pack_table *t,
+static int table_take(struct rebuild *r, const struct pack_table *t,
     uint64_t session, const uint8_t *table, size_t len, struct err *err)
 {
-	const struct pack_row row = {
-		.no = t->no,
-		.id = t->id,
-		.kind = (int)t->kind,
-		.state = PACK_LIVE,
-		.size = t->size,
-		.n_blocks = t->n_blocks,
-		.n_chunks = t->n_chunks,
-		.session = session,
-	};
 	int rc;
 
 	/* Two packs of one number cannot both be had; one is a stranger. */
@@ -139,7 +128,7 @@ static int pack_row_add(struct rebuild *r, const struct pack_table *t,
 		r->report.packs_lost++;
 		return 0;
 	}
-	rc = db_pack_add(r->db, &row, table, len, err);
+	rc = pack_row_add(r->db, t, session, table, len, err);
 	if (!rc)
 		rc = pinned_add(r->known, t->no, &t->id, err);
 	if (rc)
@@ -160,7 +149,7 @@ static int pack_whole(struct rebuild *r, const struct pack *p,
 
 	rc = pack_table_bytes(p, &table, &len, err);
 	if (!rc)
-		rc = pack_row_add(r, pack_table(p), pack_info(p)->session,
+		rc = table_take(r, pack_table(p), pack_info(p)->session,
 		    table, len, err);
 	free(table);
 	return rc;
@@ -185,7 +174,7 @@ static int pack_scanned(struct rebuild *r, const struct id *id,
 	}
 	rc = pack_table_encode(&t, r->config.uuid, &table, &len, err);
 	if (!rc)
-		rc = pack_row_add(r, &t, 0, table, len, err);
+		rc = table_take(r, &t, 0, table, len, err);
 	if (!rc)
 		r->report.packs_scanned++;
 	free(table);
