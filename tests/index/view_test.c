@@ -421,7 +421,8 @@ static void prune(struct fixture *f, uint64_t serial)
 	    (unsigned long long)serial);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	sqlite3_busy_timeout(db, 5000);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("prune: %s", sqlite3_errmsg(db));
 	assert_int_equal(sqlite3_changes(db), 1);
 	sqlite3_close(db);
 }
