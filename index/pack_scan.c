@@ -13,10 +13,6 @@ static const char magic[4] = "IBLK";
 /* A sector that cannot be read is passed over in steps of this. */
 #define BAD_STEP 4096u
 
-/*
- * One file because finding records and naming their chunks fill the same table
- * from the same buffers, and nothing else should know of either.
- */
 struct scan {
 	int fd;
 	uint64_t end; /* of the records, as far as is known */

@@ -95,7 +95,8 @@ static void list_sort(struct name_list *l)
  * Calls act for each name, TX_STEP of them in one transaction.  A failure of
  * act ends it all; what is merely damaged act counts and lets pass.
  */
-static int each_name(struct rebuild *r, const struct name_list *l, bool report,
+static int each_name(struct rebuild *r, const struct name_list *l,
+    bool report,
     int (*act)(struct rebuild *r, const struct id *id, struct err *err),
     struct err *err)
 {
