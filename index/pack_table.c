@@ -188,7 +188,8 @@ int pack_foot_decode(struct pack_foot *out, const uint8_t data[PACK_FOOT_SIZE],
 	if (sum64(data, offsetof(struct disk_foot, sum)) != le64_get(d->sum))
 		return err_set(err, ERR_CORRUPT,
 		    "footer is damaged: its checksum does not match");
-	if (d->kind > PACK_META || !bytes_zero(d->reserved, sizeof(d->reserved)))
+	if (d->kind > PACK_META ||
+	    !bytes_zero(d->reserved, sizeof(d->reserved)))
 		return err_set(err, ERR_FORMAT,
 		    "footer needs a newer ieri (kind %u)", d->kind);
 	if (memcmp(d->uuid, uuid, sizeof(d->uuid)) != 0)
