@@ -19,6 +19,15 @@
 
 #define VARINT_MAX 10
 
+/* Whether all are zero, as reserved ones have to be. */
+static inline bool bytes_zero(const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
 static inline uint16_t le16_get(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);

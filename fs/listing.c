@@ -111,6 +111,7 @@ static void reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		.size = size,
 	};
 	struct err err;
+	int rc;
 
 	l.data = malloc(size);
 	if (!l.data) {
@@ -122,11 +123,14 @@ static void reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	 * Damage further on: what was found goes out first, and the next
 	 * request, which begins there, tells of it.
 	 */
-	if (fill(&l, ino, (uint64_t)offset, &err) && l.len == 0)
+	rc = fill(&l, ino, (uint64_t)offset, &err);
+	if (rc && l.len == 0)
 		reply_gone(req, "readdir", ino, &err);
 	else
 		fuse_reply_buf(req, l.data, l.len);
 	free(l.data);
+	if (!rc && l.len == 0)
+		ahead_listed(l.mount, ino);
 }
 
 void listing_reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

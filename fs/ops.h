@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "fs/ahead.h"
 #include "fs/fuse.h"
 #include "fs/options.h"
 #include "index/store.h"
@@ -33,6 +34,8 @@ struct mount {
 	bool no_xattr;
 	bool no_open; /* the kernel knows to stop asking; set by INIT */
 	bool no_opendir;
+	struct fuse_session *session;
+	struct ahead ahead;
 };
 
 extern const struct fuse_lowlevel_ops ops_table;

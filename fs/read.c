@@ -179,6 +179,8 @@ void read_reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		rc = reply_rope(req, m->src, &node.content, start, size, &err);
 	if (rc)
 		reply_damage(req, "read", ino, &err);
+	else if (start == 0)
+		ahead_after(m, ino);
 }
 
 /* The next hole or data at or after offset; size when there is no more. */

@@ -81,6 +81,7 @@ static int mount_it(struct serve *s, const struct options *o, struct err *err)
 	}
 	s->session = fuse_session_new(&args, &ops_table, sizeof(ops_table),
 	    &s->mount);
+	s->mount.session = s->session;
 	if (!s->session || fuse_session_mount(s->session, s->mountpoint)) {
 		rc = err_set(err, ERR_SYSTEM, "%s",
 		    *log_library_words() ? log_library_words() :
@@ -181,6 +182,7 @@ static void fini(struct serve *s)
 		fuse_session_destroy(s->session);
 	view_close(s->mount.view);
 	store_close(s->mount.store);
+	ahead_fini(&s->mount.ahead);
 	free(s->mountpoint);
 	free(s->store);
 }
@@ -191,6 +193,7 @@ int serve_run(const struct options *o, serve_ready_fn *ready, void *ctx,
 	struct serve s = { 0 };
 	int rc;
 
+	ahead_init(&s.mount.ahead);
 	s.store = realpath(o->store, NULL);
 	if (!s.store) {
 		rc = err_sys(err, "store %s", o->store);

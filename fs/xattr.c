@@ -35,6 +35,10 @@ static int load(fuse_req_t req, fuse_ino_t ino, const char *op, uint8_t **out,
 
 	*out = NULL;
 	*len = 0;
+	if (m->no_xattr) {
+		fuse_reply_err(req, ENOSYS);
+		return ERR_INVALID;
+	}
 	rc = view_get(m->view, ino, &node, &err);
 	if (rc) {
 		reply_gone(req, op, ino, &err);
@@ -50,7 +54,6 @@ static int load(fuse_req_t req, fuse_ino_t ino, const char *op, uint8_t **out,
 
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	struct mount *m = fuse_req_userdata(req);
 	size_t name_len = strlen(name);
 	struct xattr_iter iter;
 	struct xattr x;
@@ -59,10 +62,6 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	size_t len;
 	int rc;
 
-	if (m->no_xattr) {
-		fuse_reply_err(req, ENOSYS);
-		return;
-	}
 	if (load(req, ino, "getxattr", &set, &len))
 		return;
 	if (!set) {
@@ -86,7 +85,6 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
 void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	struct mount *m = fuse_req_userdata(req);
 	struct xattr_iter iter;
 	struct buf names;
 	struct xattr x;
@@ -95,10 +93,6 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 	size_t len;
 	int rc;
 
-	if (m->no_xattr) {
-		fuse_reply_err(req, ENOSYS);
-		return;
-	}
 	if (load(req, ino, "listxattr", &set, &len))
 		return;
 	if (!set) {

@@ -26,7 +26,9 @@ struct cached {
 	uint8_t *verified;     /* one byte a chunk; see store.c */
 };
 
-/* Fills *block (raw, chunk_start, verified from malloc) for key; no lock held. */
+/*
+ * Fills *block (raw, chunk_start, verified from malloc) for key; no lock held.
+ */
 typedef int cache_fill_fn(void *ctx, uint32_t pack_no, uint32_t block,
     struct cached *out, struct err *err);
 

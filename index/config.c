@@ -67,14 +67,6 @@ static_assert(offsetof(struct disk_config, secret) == 128, "FORMAT.md 2");
 static_assert(offsetof(struct disk_config, zone_len) == 256, "FORMAT.md 2");
 static_assert(offsetof(struct disk_config, sum) == 504, "FORMAT.md 2");
 
-static bool all_zero(const uint8_t *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 static bool zone_ok(const uint8_t *zone, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -227,9 +219,9 @@ static int reserved_check(const struct disk_config *d, struct err *err)
 	if (le32_get(d->parity) != 0)
 		return err_set(err, ERR_FORMAT,
 		    "needs a newer ieri (parity %u)", le32_get(d->parity));
-	if (!all_zero(d->reserved_1, sizeof(d->reserved_1)) ||
-	    !all_zero(d->reserved_2, sizeof(d->reserved_2)) ||
-	    !all_zero(d->reserved_3, sizeof(d->reserved_3)))
+	if (!bytes_zero(d->reserved_1, sizeof(d->reserved_1)) ||
+	    !bytes_zero(d->reserved_2, sizeof(d->reserved_2)) ||
+	    !bytes_zero(d->reserved_3, sizeof(d->reserved_3)))
 		return err_set(err, ERR_FORMAT,
 		    "needs a newer ieri (reserved bytes in use)");
 	return 0;
@@ -272,7 +264,7 @@ static int zone_decode(struct config *out, const struct disk_config *d,
     struct err *err)
 {
 	if (d->zone_len > CONFIG_ZONE_MAX || !zone_ok(d->zone, d->zone_len) ||
-	    !all_zero(d->zone + d->zone_len, CONFIG_ZONE_MAX - d->zone_len))
+	    !bytes_zero(d->zone + d->zone_len, CONFIG_ZONE_MAX - d->zone_len))
 		return err_set(err, ERR_CORRUPT,
 		    "senseless: the time zone is no name");
 	memcpy(out->zone, d->zone, d->zone_len);

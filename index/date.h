@@ -64,13 +64,14 @@ enum when_kind {
 	WHEN_DAYS_AGO,  /* "3d": newest of the day 3 days before today */
 	WHEN_PERIOD,    /* "2026-11-22", "2026-11-22_14", "2026-11", ... */
 	WHEN_TIME,      /* "2026-11-22_020003Z" as in all/, or a full time */
-	WHEN_ID,        /* snapshot id, 32 hex digits, or a prefix of 6 or more */
+	WHEN_ID,        /* snapshot id in hex, or 6 or more digits of it */
 };
 
 struct when {
 	enum when_kind kind;
 	enum period period;         /* WHEN_PERIOD */
-	char name[DATE_NAME_SIZE];  /* WHEN_PERIOD: canonical; WHEN_TIME: as in all/ */
+	/* WHEN_PERIOD: canonical; WHEN_TIME: as in all/. */
+	char name[DATE_NAME_SIZE];
 	unsigned days;              /* WHEN_DAYS_AGO */
 	char id[33];                /* WHEN_ID, lower case */
 };

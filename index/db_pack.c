@@ -1,10 +1,9 @@
 #include "index/db_private.h"
 
-#include <stdlib.h>
-
 /* In the order of PACK_COLUMNS in db_sql.c. */
-static int take(sqlite3_stmt *st, struct pack_row *out, struct err *err)
+static int take(sqlite3_stmt *st, void *row, struct err *err)
 {
+	struct pack_row *out = row;
 	int rc;
 
 	rc = db_column_bytes(st, 2, out->id.b, sizeof(out->id.b), err);
@@ -20,6 +19,12 @@ static int take(sqlite3_stmt *st, struct pack_row *out, struct err *err)
 	out->session = db_column_u64(st, 8);
 	return 0;
 }
+
+static const struct db_kind kind = {
+	.name = "pack",
+	.size = sizeof(struct pack_row),
+	.take = take,
+};
 
 static int add_row(struct db *db, const struct pack_row *row, uint64_t seq,
     struct err *err)
@@ -80,83 +85,32 @@ int db_pack_add(struct db *db, const struct pack_row *row,
 	return rc;
 }
 
-/* Takes the one row of a bound statement. */
-static int take_one(struct db *db, sqlite3_stmt *st, struct pack_row *out,
-    struct err *err)
-{
-	int rc = db_step(db, st, err);
-
-	if (rc == 1)
-		return take(st, out, err);
-	if (rc == 0)
-		return err_set(err, ERR_NOT_FOUND, "no such pack");
-	return rc;
-}
-
 int db_pack_find(struct db *db, uint32_t no, struct pack_row *out,
     struct err *err)
 {
-	sqlite3_stmt *st;
-	int rc;
-
-	rc = db_start(db, Q_PACK_FIND, &st, err);
-	if (rc)
-		return rc;
-	db_bind_u64(db, st, 1, no);
-	rc = take_one(db, st, out, err);
-	db_done(db, st);
-	return rc;
+	return db_find_number(db, Q_PACK_FIND, no, &kind, out, err);
 }
 
 int db_pack_by_id(struct db *db, const struct id *id, struct pack_row *out,
     struct err *err)
 {
-	sqlite3_stmt *st;
-	int rc;
-
-	rc = db_start(db, Q_PACK_BY_ID, &st, err);
-	if (rc)
-		return rc;
-	db_bind_blob(db, st, 1, id->b, sizeof(id->b));
-	rc = take_one(db, st, out, err);
-	db_done(db, st);
-	return rc;
+	return db_find_id(db, Q_PACK_BY_ID, id, &kind, out, err);
 }
 
 int db_pack_list(struct db *db, uint64_t seq, struct pack_row **rows,
     size_t *n, struct err *err)
 {
-	struct pack_row *list = NULL;
-	struct pack_row *more;
 	sqlite3_stmt *st;
-	size_t count = 0;
-	size_t cap = 0;
+	void *list;
 	int rc;
 
 	rc = db_start(db, Q_PACK_LIST, &st, err);
 	if (rc)
 		return rc;
 	db_bind_u64(db, st, 1, seq);
-	while ((rc = db_step(db, st, err)) == 1) {
-		more = db_rows_room(list, &cap, count, sizeof(*list));
-		if (!more) {
-			rc = err_set(err, ERR_NOMEM, "list of packs");
-			goto out;
-		}
-		list = more;
-		rc = take(st, &list[count], err);
-		if (rc)
-			goto out;
-		count++;
-	}
-	if (rc)
-		goto out;
-	*rows = list;
-	*n = count;
-	list = NULL;
-
-out:
-	free(list);
+	rc = db_take_all(db, st, &kind, &list, n, err);
+	if (!rc)
+		*rows = list;
 	db_done(db, st);
 	return rc;
 }

@@ -2,8 +2,9 @@
  * db_private -- what the files of db.h share.
  *
  * db.c opens and closes, db_sql.c holds every statement, db_step.c runs one,
- * db_write.c is the only place that locks, begins, commits and checkpoints;
- * the others are the questions of db.h, by subject.
+ * db_rows.c makes rows of the answers, db_write.c is the only place that locks,
+ * begins, commits and checkpoints; the others are the questions of db.h, by
+ * subject.
  *
  * Order of locks in a handle: `writing`, then the flock, then `use`.
  */
@@ -155,7 +156,28 @@ int db_counter_next(struct db *db, const char *name, uint64_t *out,
 int db_counter_raise(struct db *db, const char *name, uint64_t least,
     struct err *err);
 
-/* Returns rows, or a larger copy, with room for n + 1 of this size. */
-void *db_rows_room(void *rows, size_t *cap, size_t n, size_t size);
+/* ---- db_rows.c ---- */
+
+/* One kind of row, and how to have it in memory. */
+struct db_kind {
+	const char *name; /* of one, for messages */
+	size_t size;      /* of the struct that holds one */
+	int (*take)(sqlite3_stmt *st, void *row, struct err *err);
+	void (*drop)(void *row); /* frees what a row owns; may be NULL */
+};
+
+/* The row that a bound statement gives, or ERR_NOT_FOUND. */
+int db_take_one(struct db *db, sqlite3_stmt *st, const struct db_kind *kind,
+    void *row, struct err *err);
+
+/* The row that a query gives whose one parameter is this. */
+int db_find_number(struct db *db, enum query q, uint64_t number,
+    const struct db_kind *kind, void *row, struct err *err);
+int db_find_id(struct db *db, enum query q, const struct id *id,
+    const struct db_kind *kind, void *row, struct err *err);
+
+/* All rows a bound statement gives, in an array from malloc. */
+int db_take_all(struct db *db, sqlite3_stmt *st, const struct db_kind *kind,
+    void **rows, size_t *n, struct err *err);
 
 #endif

@@ -102,8 +102,9 @@ int db_reserve(struct db *db, uint64_t serial, uint64_t session,
 
 /* ---- Resources ---- */
 
-static int take(sqlite3_stmt *st, struct resource_row *out, struct err *err)
+static int take(sqlite3_stmt *st, void *row, struct err *err)
 {
+	struct resource_row *out = row;
 	uint8_t *name;
 	size_t len;
 	int rc;
@@ -118,6 +119,20 @@ static int take(sqlite3_stmt *st, struct resource_row *out, struct err *err)
 	return 0;
 }
 
+static void drop(void *row)
+{
+	struct resource_row *r = row;
+
+	free(r->name);
+}
+
+static const struct db_kind kind = {
+	.name = "resource",
+	.size = sizeof(struct resource_row),
+	.take = take,
+	.drop = drop,
+};
+
 /* The one row that a query about this name gives, if any. */
 static int find(struct db *db, enum query q, const char *name,
     struct resource_row *out, struct err *err)
@@ -129,11 +144,9 @@ static int find(struct db *db, enum query q, const char *name,
 	if (rc)
 		return rc;
 	db_bind_text(db, st, 1, name);
-	rc = db_step(db, st, err);
-	if (rc == 1)
-		rc = take(st, out, err);
-	else if (rc == 0)
-		rc = err_set(err, ERR_NOT_FOUND, "no resource %s", name);
+	rc = db_take_one(db, st, &kind, out, err);
+	if (rc == ERR_NOT_FOUND)
+		err_set(err, ERR_NOT_FOUND, "no resource %s", name);
 	db_done(db, st);
 	return rc;
 }
@@ -234,36 +247,16 @@ int db_resource_add(struct db *db, const char *name, uint32_t no,
 int db_resource_list(struct db *db, struct resource_row **rows, size_t *n,
     struct err *err)
 {
-	struct resource_row *list = NULL;
-	struct resource_row *more;
 	sqlite3_stmt *st;
-	size_t count = 0;
-	size_t cap = 0;
+	void *list;
 	int rc;
 
 	rc = db_start(db, Q_RESOURCE_LIST, &st, err);
 	if (rc)
 		return rc;
-	while ((rc = db_step(db, st, err)) == 1) {
-		more = db_rows_room(list, &cap, count, sizeof(*list));
-		if (!more) {
-			rc = err_set(err, ERR_NOMEM, "list of resources");
-			goto out;
-		}
-		list = more;
-		rc = take(st, &list[count], err);
-		if (rc)
-			goto out;
-		count++;
-	}
-	if (rc)
-		goto out;
-	*rows = list;
-	*n = count;
-	list = NULL;
-
-out:
-	db_resources_free(list, count);
+	rc = db_take_all(db, st, &kind, &list, n, err);
+	if (!rc)
+		*rows = list;
 	db_done(db, st);
 	return rc;
 }
@@ -271,6 +264,6 @@ out:
 void db_resources_free(struct resource_row *rows, size_t n)
 {
 	for (size_t i = 0; rows && i < n; i++)
-		free(rows[i].name);
+		drop(&rows[i]);
 	free(rows);
 }

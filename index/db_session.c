@@ -1,13 +1,21 @@
 #include "index/db_private.h"
 
-#include <stdlib.h>
-
-static void take(sqlite3_stmt *st, struct session_row *out)
+static int take(sqlite3_stmt *st, void *row, struct err *err)
 {
+	struct session_row *out = row;
+
+	(void)err;
 	out->id = db_column_u64(st, 0);
 	out->resource_no = db_column_u32(st, 1);
 	out->started_ns = sqlite3_column_int64(st, 2);
+	return 0;
 }
+
+static const struct db_kind kind = {
+	.name = "session",
+	.size = sizeof(struct session_row),
+	.take = take,
+};
 
 int db_session_add(struct db *db, const struct session_row *row,
     struct err *err)
@@ -29,55 +37,28 @@ int db_session_add(struct db *db, const struct session_row *row,
 int db_session_find(struct db *db, uint64_t id, struct session_row *out,
     struct err *err)
 {
-	sqlite3_stmt *st;
 	int rc;
 
-	rc = db_start(db, Q_SESSION_FIND, &st, err);
-	if (rc)
-		return rc;
-	db_bind_u64(db, st, 1, id);
-	rc = db_step(db, st, err);
-	if (rc == 1) {
-		take(st, out);
-		rc = 0;
-	} else if (rc == 0) {
-		rc = err_set(err, ERR_NOT_FOUND, "no session %llu",
+	rc = db_find_number(db, Q_SESSION_FIND, id, &kind, out, err);
+	if (rc == ERR_NOT_FOUND)
+		err_set(err, ERR_NOT_FOUND, "no session %llu",
 		    (unsigned long long)id);
-	}
-	db_done(db, st);
 	return rc;
 }
 
 int db_session_list(struct db *db, struct session_row **rows, size_t *n,
     struct err *err)
 {
-	struct session_row *list = NULL;
-	struct session_row *more;
 	sqlite3_stmt *st;
-	size_t count = 0;
-	size_t cap = 0;
+	void *list;
 	int rc;
 
 	rc = db_start(db, Q_SESSION_LIST, &st, err);
 	if (rc)
 		return rc;
-	while ((rc = db_step(db, st, err)) == 1) {
-		more = db_rows_room(list, &cap, count, sizeof(*list));
-		if (!more) {
-			rc = err_set(err, ERR_NOMEM, "list of sessions");
-			goto out;
-		}
-		list = more;
-		take(st, &list[count++]);
-	}
-	if (rc)
-		goto out;
-	*rows = list;
-	*n = count;
-	list = NULL;
-
-out:
-	free(list);
+	rc = db_take_all(db, st, &kind, &list, n, err);
+	if (!rc)
+		*rows = list;
 	db_done(db, st);
 	return rc;
 }
@@ -145,37 +126,35 @@ int db_pin_add(struct db *db, uint64_t session, uint32_t pack_no,
 	return rc;
 }
 
+static int take_pin(sqlite3_stmt *st, void *row, struct err *err)
+{
+	uint32_t *out = row;
+
+	(void)err;
+	*out = db_column_u32(st, 0);
+	return 0;
+}
+
+static const struct db_kind pin = {
+	.name = "pin",
+	.size = sizeof(uint32_t),
+	.take = take_pin,
+};
+
 int db_pin_list(struct db *db, uint64_t session, uint32_t **nos, size_t *n,
     struct err *err)
 {
-	uint32_t *list = NULL;
-	uint32_t *more;
 	sqlite3_stmt *st;
-	size_t count = 0;
-	size_t cap = 0;
+	void *list;
 	int rc;
 
 	rc = db_start(db, Q_PIN_LIST, &st, err);
 	if (rc)
 		return rc;
 	db_bind_u64(db, st, 1, session);
-	while ((rc = db_step(db, st, err)) == 1) {
-		more = db_rows_room(list, &cap, count, sizeof(*list));
-		if (!more) {
-			rc = err_set(err, ERR_NOMEM, "list of pins");
-			goto out;
-		}
-		list = more;
-		list[count++] = db_column_u32(st, 0);
-	}
-	if (rc)
-		goto out;
-	*nos = list;
-	*n = count;
-	list = NULL;
-
-out:
-	free(list);
+	rc = db_take_all(db, st, &pin, &list, n, err);
+	if (!rc)
+		*nos = list;
 	db_done(db, st);
 	return rc;
 }

@@ -1,10 +1,9 @@
 #include "index/db_private.h"
 
-#include <stdlib.h>
-
 /* In the order of SNAPSHOT_COLUMNS in db_sql.c. */
-static int take(sqlite3_stmt *st, struct snapshot_row *out, struct err *err)
+static int take(sqlite3_stmt *st, void *row, struct err *err)
 {
+	struct snapshot_row *out = row;
 	int rc;
 
 	rc = db_column_bytes(st, 1, out->id.b, sizeof(out->id.b), err);
@@ -23,6 +22,12 @@ static int take(sqlite3_stmt *st, struct snapshot_row *out, struct err *err)
 	out->n_faults = db_column_u64(st, 11);
 	return 0;
 }
+
+static const struct db_kind kind = {
+	.name = "snapshot",
+	.size = sizeof(struct snapshot_row),
+	.take = take,
+};
 
 int db_snapshot_add(struct db *db, const struct snapshot_row *row,
     const uint8_t *record, size_t len, struct err *err)
@@ -54,27 +59,11 @@ int db_snapshot_add(struct db *db, const struct snapshot_row *row,
 	return rc;
 }
 
-/* Takes the one row of a bound statement. */
-static int take_one(struct db *db, sqlite3_stmt *st, struct snapshot_row *out,
-    struct err *err)
-{
-	int rc = db_step(db, st, err);
-
-	if (rc == 1)
-		return take(st, out, err);
-	if (rc == 0)
-		return err_set(err, ERR_NOT_FOUND, "no such snapshot");
-	return rc;
-}
-
 int db_snapshot_list(struct db *db, uint32_t resource_no,
     struct snapshot_row **rows, size_t *n, struct err *err)
 {
-	struct snapshot_row *list = NULL;
-	struct snapshot_row *more;
 	sqlite3_stmt *st;
-	size_t count = 0;
-	size_t cap = 0;
+	void *list;
 	int rc;
 
 	rc = db_start(db, resource_no ? Q_SNAPSHOT_LIST : Q_SNAPSHOT_LIST_ALL,
@@ -83,26 +72,9 @@ int db_snapshot_list(struct db *db, uint32_t resource_no,
 		return rc;
 	if (resource_no)
 		db_bind_u64(db, st, 1, resource_no);
-	while ((rc = db_step(db, st, err)) == 1) {
-		more = db_rows_room(list, &cap, count, sizeof(*list));
-		if (!more) {
-			rc = err_set(err, ERR_NOMEM, "list of snapshots");
-			goto out;
-		}
-		list = more;
-		rc = take(st, &list[count], err);
-		if (rc)
-			goto out;
-		count++;
-	}
-	if (rc)
-		goto out;
-	*rows = list;
-	*n = count;
-	list = NULL;
-
-out:
-	free(list);
+	rc = db_take_all(db, st, &kind, &list, n, err);
+	if (!rc)
+		*rows = list;
 	db_done(db, st);
 	return rc;
 }
@@ -110,46 +82,21 @@ out:
 int db_snapshot_last(struct db *db, uint32_t resource_no,
     struct snapshot_row *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	int rc;
-
-	rc = db_start(db, Q_SNAPSHOT_LAST, &st, err);
-	if (rc)
-		return rc;
-	db_bind_u64(db, st, 1, resource_no);
-	rc = take_one(db, st, out, err);
-	db_done(db, st);
-	return rc;
+	return db_find_number(db, Q_SNAPSHOT_LAST, resource_no, &kind, out,
+	    err);
 }
 
 int db_snapshot_by_id(struct db *db, const struct id *id,
     struct snapshot_row *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	int rc;
-
-	rc = db_start(db, Q_SNAPSHOT_BY_ID, &st, err);
-	if (rc)
-		return rc;
-	db_bind_blob(db, st, 1, id->b, sizeof(id->b));
-	rc = take_one(db, st, out, err);
-	db_done(db, st);
-	return rc;
+	return db_find_id(db, Q_SNAPSHOT_BY_ID, id, &kind, out, err);
 }
 
 int db_snapshot_by_serial(struct db *db, uint64_t serial,
     struct snapshot_row *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	int rc;
-
-	rc = db_start(db, Q_SNAPSHOT_BY_SERIAL, &st, err);
-	if (rc)
-		return rc;
-	db_bind_u64(db, st, 1, serial);
-	rc = take_one(db, st, out, err);
-	db_done(db, st);
-	return rc;
+	return db_find_number(db, Q_SNAPSHOT_BY_SERIAL, serial, &kind, out,
+	    err);
 }
 
 int db_snapshot_record(struct db *db, uint64_t serial, uint8_t **out,

@@ -206,18 +206,3 @@ int db_column_copy(sqlite3_stmt *st, int i, uint8_t **out, size_t *len,
 	*len = n;
 	return 0;
 }
-
-void *db_rows_room(void *rows, size_t *cap, size_t n, size_t size)
-{
-	size_t want = *cap ? *cap * 2 : 16;
-	void *more;
-
-	if (n < *cap)
-		return rows;
-	if (want > SIZE_MAX / size)
-		return NULL;
-	more = realloc(rows, want * size);
-	if (more)
-		*cap = want;
-	return more;
-}

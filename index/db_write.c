@@ -254,7 +254,7 @@ static int log_size(struct db *db, uint64_t *out, struct err *err)
 
 int db_checkpoint(struct db *db, unsigned pages, struct err *err)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int rc;
 
 	rc = db_check_process(db, err);

@@ -97,7 +97,7 @@ int pack_open(struct pack **out, int packs_dir, const struct id *id,
 	uint8_t *table = NULL;
 	char hex[ID_HEX];
 	uint64_t size;
-	size_t len;
+	size_t len = 0;
 	int rc;
 
 	p = calloc(1, sizeof(*p));

@@ -59,4 +59,12 @@ bool pack_kind_holds(enum pack_kind pack, enum id_kind chunk);
 int pack_file_open(int *out, uint64_t *size, int packs_dir,
     const struct id *id, struct err *err);
 
+/*
+ * Decodes the blocks of a table that was put together from their heads, gives
+ * their chunks their names, and takes out the blocks that do not decode.
+ * bases and lacking are as for pack_scan.
+ */
+int pack_scan_name(struct pack_table *t, int fd, const struct id_key *key,
+    const struct chunk_source *bases, uint32_t *lacking, struct err *err);
+
 #endif

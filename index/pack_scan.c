@@ -7,37 +7,33 @@
 #include "chunker/bytes.h"
 #include "index/io.h"
 #include "index/pack_private.h"
-#include "index/pack_scan_private.h"
 
 static const char magic[4] = "IBLK";
 
 /* A sector that cannot be read is passed over in steps of this. */
 #define BAD_STEP 4096u
 
+struct scan {
+	int fd;
+	uint64_t end; /* of the records, as far as is known */
+	struct pack_table table;
+	uint32_t room_blocks;
+	uint32_t room_chunks;
+	uint32_t room_bases;
+	struct block_chunk *words; /* room for BLOCK_CHUNKS_MAX */
+	uint8_t *window;           /* room for BLOCK_HEAD_MAX */
+};
+
 static void scan_fini(struct scan *s)
 {
 	io_close(s->fd);
 	pack_table_fini(&s->table);
-	free(s->good);
-	id_hasher_free(s->hasher);
-	block_codec_free(s->codec);
 	free(s->words);
 	free(s->window);
-	for (size_t i = 0; i < BLOCK_DEPTH_MAX; i++)
-		free(s->kept[i].raw);
 }
 
-static int scan_init(struct scan *s, const struct id_key *key,
-    struct err *err)
+static int scan_init(struct scan *s, struct err *err)
 {
-	int rc;
-
-	rc = id_hasher_new(&s->hasher, key, err);
-	if (rc)
-		return rc;
-	rc = block_codec_new(&s->codec, 1, err);
-	if (rc)
-		return rc;
 	s->words = malloc(BLOCK_CHUNKS_MAX * sizeof(*s->words));
 	s->window = malloc(BLOCK_HEAD_MAX);
 	if (!s->words || !s->window)
@@ -266,47 +262,16 @@ static int find_records(struct scan *s, struct err *err)
 	return 0;
 }
 
-/* Closes the ranks: moves the good blocks to the front of all three lists. */
-static void keep_good(struct scan *s)
-{
-	struct pack_table *t = &s->table;
-	uint32_t n = 0;
-	uint32_t chunk = 0;
-	uint32_t base = 0;
-
-	t->data_end = PACK_HEAD_SIZE;
-	for (uint32_t i = 0; i < t->n_blocks; i++) {
-		struct block_entry e = t->blocks[i];
-
-		if (!s->good[i])
-			continue;
-		memmove(t->chunks + chunk, t->chunks + e.first_chunk,
-		    e.n_chunks * sizeof(*t->chunks));
-		memmove(t->bases + base, t->bases + e.first_base,
-		    e.n_bases * sizeof(*t->bases));
-		e.first_chunk = chunk;
-		e.first_base = base;
-		t->blocks[n++] = e;
-		chunk += e.n_chunks;
-		base += e.n_bases;
-		t->data_end = e.offset + e.stored +
-		    block_head_len(e.n_chunks, e.n_bases);
-	}
-	t->n_blocks = n;
-	t->n_chunks = chunk;
-	t->n_bases = base;
-}
-
 int pack_scan(struct pack_table *out, int packs_dir, const struct id *id,
     const uint8_t uuid[16], const struct id_key *key,
     const struct chunk_source *bases, uint32_t *lacking, struct err *err)
 {
-	struct scan s = { .fd = -1, .bases = bases };
+	struct scan s = { .fd = -1 };
 	char hex[ID_HEX];
 	int rc;
 
 	*lacking = 0;
-	rc = scan_init(&s, key, err);
+	rc = scan_init(&s, err);
 	if (rc)
 		goto out;
 	rc = pack_file_open(&s.fd, &s.table.size, packs_dir, id, err);
@@ -318,11 +283,9 @@ int pack_scan(struct pack_table *out, int packs_dir, const struct id *id,
 	rc = find_records(&s, err);
 	if (rc)
 		goto out;
-	rc = pack_scan_name(&s, err);
+	rc = pack_scan_name(&s.table, s.fd, key, bases, lacking, err);
 	if (rc)
 		goto out;
-	*lacking = s.n_lacking;
-	keep_good(&s);
 	if (s.table.n_blocks == 0) {
 		rc = err_set(err, ERR_CORRUPT, "has no intact block");
 		goto out;

@@ -79,14 +79,6 @@ struct disk_chunk {
 
 static_assert(sizeof(struct disk_chunk) == PACK_CHUNK_SIZE, "FORMAT.md 5");
 
-static bool all_zero(const uint8_t *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 bool pack_kind_holds(enum pack_kind pack, enum id_kind chunk)
 {
 	return (pack == PACK_DATA) == (chunk == ID_DATA);
@@ -123,8 +115,8 @@ int pack_head_decode(struct pack_info *out, const uint8_t data[PACK_HEAD_SIZE],
 	if (le32_get(d->version) != PACK_VERSION || le32_get(d->flags) != 0 ||
 	    d->kind > PACK_META || le32_get(d->domain) != 0 ||
 	    le32_get(d->key_no) != 0 ||
-	    !all_zero(d->reserved_1, sizeof(d->reserved_1)) ||
-	    !all_zero(d->reserved_2, sizeof(d->reserved_2)))
+	    !bytes_zero(d->reserved_1, sizeof(d->reserved_1)) ||
+	    !bytes_zero(d->reserved_2, sizeof(d->reserved_2)))
 		return err_set(err, ERR_FORMAT,
 		    "needs a newer ieri (version %u, flags %x)",
 		    le32_get(d->version), le32_get(d->flags));
@@ -196,7 +188,8 @@ int pack_foot_decode(struct pack_foot *out, const uint8_t data[PACK_FOOT_SIZE],
 	if (sum64(data, offsetof(struct disk_foot, sum)) != le64_get(d->sum))
 		return err_set(err, ERR_CORRUPT,
 		    "footer is damaged: its checksum does not match");
-	if (d->kind > PACK_META || !all_zero(d->reserved, sizeof(d->reserved)))
+	if (d->kind > PACK_META ||
+	    !bytes_zero(d->reserved, sizeof(d->reserved)))
 		return err_set(err, ERR_FORMAT,
 		    "footer needs a newer ieri (kind %u)", d->kind);
 	if (memcmp(d->uuid, uuid, sizeof(d->uuid)) != 0)
@@ -272,7 +265,7 @@ static int blocks_decode(struct pack_table *t, const uint8_t *data,
 			.codec = d->codec,
 			.depth = d->depth,
 		};
-		if (d->flags || !all_zero(d->reserved, sizeof(d->reserved)))
+		if (d->flags || !bytes_zero(d->reserved, sizeof(d->reserved)))
 			return err_set(err, ERR_FORMAT,
 			    "block needs a newer ieri");
 		rc = block_entry_check(e, err);

@@ -73,7 +73,8 @@ static void list_sort(struct name_list *l)
  * act ends it all; what is merely damaged act counts and lets pass.
  */
 static int each_name(struct rebuild *r, const struct name_list *l,
-    bool report, int (*act)(struct rebuild *r, const struct id *id, struct err *err),
+    bool report,
+    int (*act)(struct rebuild *r, const struct id *id, struct err *err),
     struct err *err)
 {
 	int rc = 0;
@@ -98,16 +99,6 @@ static int each_name(struct rebuild *r, const struct name_list *l,
 int rebuild_pack_add(struct rebuild *r, const struct pack_table *t,
     uint64_t session, const uint8_t *table, size_t len, struct err *err)
 {
-	const struct pack_row row = {
-		.no = t->no,
-		.id = t->id,
-		.kind = (int)t->kind,
-		.state = PACK_LIVE,
-		.size = t->size,
-		.n_blocks = t->n_blocks,
-		.n_chunks = t->n_chunks,
-		.session = session,
-	};
 	int rc;
 
 	/* Two packs of one number cannot both be had; one is a stranger. */
@@ -115,7 +106,7 @@ int rebuild_pack_add(struct rebuild *r, const struct pack_table *t,
 		r->report.packs_lost++;
 		return 0;
 	}
-	rc = db_pack_add(r->db, &row, table, len, err);
+	rc = pack_row_add(r->db, t, session, table, len, err);
 	if (!rc)
 		rc = pinned_add(r->known, t->no, &t->id, err);
 	if (rc)

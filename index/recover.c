@@ -146,10 +146,10 @@ bool pack_name_parse(struct id *out, const char *name)
 	return id_parse(out, hex, &ignored) == 0;
 }
 
-int pack_adopt(struct db *db, const struct pack *p, struct err *err)
+int pack_row_add(struct db *db, const struct pack_table *t, uint64_t session,
+    const uint8_t *table, size_t len, struct err *err)
 {
-	const struct pack_table *t = pack_table(p);
-	struct pack_row row = {
+	const struct pack_row row = {
 		.no = t->no,
 		.id = t->id,
 		.kind = (int)t->kind,
@@ -157,15 +157,22 @@ int pack_adopt(struct db *db, const struct pack *p, struct err *err)
 		.size = t->size,
 		.n_blocks = t->n_blocks,
 		.n_chunks = t->n_chunks,
-		.session = pack_info(p)->session,
+		.session = session,
 	};
+
+	return db_pack_add(db, &row, table, len, err);
+}
+
+static int pack_adopt(struct db *db, const struct pack *p, struct err *err)
+{
 	uint8_t *bytes = NULL;
 	size_t len;
 	int rc;
 
 	rc = pack_table_bytes(p, &bytes, &len, err);
 	if (!rc)
-		rc = db_pack_add(db, &row, bytes, len, err);
+		rc = pack_row_add(db, pack_table(p), pack_info(p)->session,
+		    bytes, len, err);
 	free(bytes);
 	return rc;
 }

@@ -57,14 +57,6 @@ enum section {
 	SECTION_HOST = 8,
 };
 
-static bool all_zero(const uint8_t *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 /* ---- What both directions ask ---- */
 
 static bool component_ok(const char *name, size_t len)
@@ -270,8 +262,8 @@ static int head_decode(struct root *r, const uint8_t *data, size_t len,
 		    "damaged: its checksum does not match");
 	if (le32_get(d->version) != ROOT_VERSION || le32_get(d->flags) != 0 ||
 	    le32_get(d->type) != TYPE_SNAPSHOT ||
-	    !all_zero(d->reserved_1, sizeof(d->reserved_1)) ||
-	    !all_zero(d->reserved_2, sizeof(d->reserved_2)))
+	    !bytes_zero(d->reserved_1, sizeof(d->reserved_1)) ||
+	    !bytes_zero(d->reserved_2, sizeof(d->reserved_2)))
 		return err_set(err, ERR_FORMAT,
 		    "needs a newer ieri (version %u, flags %x, type %u)",
 		    le32_get(d->version), le32_get(d->flags),

@@ -149,8 +149,12 @@ int session_is_dead(struct store *s, uint64_t session, bool *dead,
  */
 int store_recover(struct store *s, bool wait, struct err *err);
 
-/* Enters a sealed pack's row and table, in the caller's transaction. */
-int pack_adopt(struct db *db, const struct pack *p, struct err *err);
+/*
+ * Enters a live pack, in the caller's transaction: its row from the decoded
+ * table, and the table's bytes.
+ */
+int pack_row_add(struct db *db, const struct pack_table *t, uint64_t session,
+    const uint8_t *table, size_t len, struct err *err);
 
 /* "ID.pack" for a pack; anything else in packs/ is none of ours. */
 bool pack_name_parse(struct id *out, const char *name);

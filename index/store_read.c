@@ -385,7 +385,8 @@ static int take_chunk(struct store *s, enum id_kind kind, unsigned depth_max,
 
 /*
  * Tries every copy that the index knows.  When none is good it looks once for
- * packs that have arrived meanwhile: a collection may just have moved the chunk.
+ * packs that have arrived meanwhile: a collection may just have moved the
+ * chunk.
  */
 static int fetch(struct store *s, enum id_kind kind, const struct id *id,
     unsigned depth_max, struct chunk *out, struct err *err)

@@ -1,9 +1,9 @@
 /*
- * tree -- directories: entries in name order, in pages, found by name or number.
+ * tree -- directories: entries by name, in pages, found by name or number.
  *
  * A directory is a tree of pages; each is a chunk, cut where the names say so,
  * hence a changed entry costs one page on each level and a directory of a
- * million entries is searched without decoding all of it.  FORMAT.md, section 6.
+ * million entries is searched without decoding all of it.  FORMAT.md, 6.
  *
  * Every entry carries the number of entries beneath it.  The number of a thing
  * in its snapshot follows from that by addition on the way down, so a mount
@@ -167,9 +167,9 @@ void tree_iter_fini(struct tree_iter *it);
 
 /*
  * Returns 1 and fills *out, 0 at the end, or a negative code.  *out is borrowed
- * until the next call.  *before, if not NULL, gets the sum of (1 + beneath) over
- * the entries before this one: the entry's number is its directory's number
- * plus 1 plus that.
+ * until the next call.  *before, if not NULL, gets the sum of (1 + beneath)
+ * over the entries before this one: the entry's number is its directory's
+ * number plus 1 plus that.
  */
 int tree_iter_next(struct tree_iter *it, struct tree_entry *out,
     uint64_t *before, struct err *err);

@@ -106,12 +106,10 @@ static int names_get(struct view *v, uint64_t ino, struct view_node *out,
 	struct place p;
 	int rc;
 
-	rc = roster_hold(v, &r, err);
+	rc = place_hold(v, ino, &r, &p, err);
 	if (rc)
 		return rc;
-	rc = place_find(v, r, ino, &p, err);
-	if (!rc)
-		rc = place_node(v, r, &p, out, err);
+	rc = place_node(v, r, &p, out, err);
 	roster_drop(r);
 	return rc;
 }

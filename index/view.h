@@ -44,7 +44,7 @@
 struct view;
 
 struct view_options {
-	const char *only; /* NULL, or a resource or prefix that becomes the top */
+	const char *only; /* NULL, or a resource or prefix to be the top */
 };
 
 /* The store must outlive the view.  ERR_NOT_FOUND for an absent `only`. */

@@ -166,13 +166,15 @@ int dated_node(struct view *v, const struct opened *o, enum period p,
 
 /* ---- From a number to a node ---- */
 
-static int number_check(uint64_t ino, struct err *err)
+/* The snapshot that the number belongs to, held. */
+static int dated_hold(struct view *v, uint64_t ino, struct opened **out,
+    struct err *err)
 {
 	if ((ino & ((UINT64_C(1) << VIEW_NUMBER_BITS) - 1)) == 0 ||
 	    view_dated_period(ino) >= PERIODS)
 		return err_set(err, ERR_NOT_FOUND, "no node has number %llu",
 		    (unsigned long long)ino);
-	return 0;
+	return opened_hold(v, view_dated_serial(ino), out, err);
 }
 
 /* Walks down from the top of the snapshot. */
@@ -201,10 +203,7 @@ int dated_dir(struct view *v, uint64_t ino, struct opened **held,
 	int rc;
 
 	*held = NULL;
-	rc = number_check(ino, err);
-	if (rc)
-		return rc;
-	rc = opened_hold(v, view_dated_serial(ino), held, err);
+	rc = dated_hold(v, ino, held, err);
 	if (rc)
 		return rc;
 	if (dir_recall(v, ino, out))
@@ -249,10 +248,7 @@ int dated_get(struct view *v, uint64_t ino, struct view_node *out,
 	struct opened *o;
 	int rc;
 
-	rc = number_check(ino, err);
-	if (rc)
-		return rc;
-	rc = opened_hold(v, view_dated_serial(ino), &o, err);
+	rc = dated_hold(v, ino, &o, err);
 	if (rc)
 		return rc;
 	if (file_recall(v, ino, &file))
@@ -351,10 +347,7 @@ int dated_readlink(struct view *v, uint64_t ino, char **out, struct err *err)
 	uint64_t parent;
 	int rc;
 
-	rc = number_check(ino, err);
-	if (rc)
-		return rc;
-	rc = opened_hold(v, view_dated_serial(ino), &o, err);
+	rc = dated_hold(v, ino, &o, err);
 	if (rc)
 		return rc;
 	rc = item_near(v, ino, &item, err);

@@ -215,12 +215,9 @@ static int list_names(const struct listing *l, uint64_t dir, struct err *err)
 	struct place p;
 	int rc;
 
-	rc = roster_hold(l->view, &r, err);
+	rc = place_hold(l->view, dir, &r, &p, err);
 	if (rc)
 		return rc;
-	rc = place_find(l->view, r, dir, &p, err);
-	if (rc)
-		goto out;
 	if (p.kind == VIEW_PREFIX) {
 		rc = list_prefix(l, r, &p, err);
 		goto out;

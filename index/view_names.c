@@ -262,12 +262,9 @@ int names_lookup(struct view *v, uint64_t dir, const char *name, size_t len,
 	size_t i;
 	int rc;
 
-	rc = roster_hold(v, &r, err);
+	rc = place_hold(v, dir, &r, &p, err);
 	if (rc)
 		return rc;
-	rc = place_find(v, r, dir, &p, err);
-	if (rc)
-		goto out;
 	if (p.kind == VIEW_PREFIX) {
 		rc = place_lookup(r, &p, name, len, &child, err);
 		if (!rc)
@@ -306,17 +303,12 @@ int names_parent(struct view *v, uint64_t dir, uint64_t *out,
 		*out = VIEW_ROOT;
 		return 0;
 	}
-	rc = roster_hold(v, &r, err);
+	rc = place_hold(v, dir, &r, &p, err);
 	if (rc)
 		return rc;
-	rc = place_find(v, r, dir, &p, err);
-	if (rc)
-		goto out;
 	rc = place_parent(r, &p, &above, err);
 	if (!rc)
 		*out = place_number(v, &above);
-
-out:
 	roster_drop(r);
 	return rc;
 }
@@ -330,12 +322,9 @@ int names_readlink(struct view *v, uint64_t ino, char **out, struct err *err)
 	size_t row = 0;
 	int rc;
 
-	rc = roster_hold(v, &r, err);
+	rc = place_hold(v, ino, &r, &p, err);
 	if (rc)
 		return rc;
-	rc = place_find(v, r, ino, &p, err);
-	if (rc)
-		goto out;
 	if (p.kind != VIEW_LATEST && p.kind != VIEW_YESTERDAY) {
 		rc = err_set(err, ERR_INVALID, "not a symbolic link");
 		goto out;

@@ -135,7 +135,7 @@ static int no_node(struct err *err)
 	return err_set(err, ERR_NOT_FOUND, "no such folder");
 }
 
-int place_find(struct view *v, const struct roster *r, uint64_t ino,
+static int place_find(struct view *v, const struct roster *r, uint64_t ino,
     struct place *out, struct err *err)
 {
 	uint64_t extra = ino >> 32 & ((UINT64_C(1) << 28) - 1);
@@ -176,6 +176,24 @@ int place_find(struct view *v, const struct roster *r, uint64_t ino,
 	}
 	/* Every node has one number, and it is the one that was shown. */
 	return place_number(v, out) == ino ? 0 : no_node(err);
+}
+
+int place_hold(struct view *v, uint64_t ino, struct roster **held,
+    struct place *out, struct err *err)
+{
+	struct roster *r;
+	int rc;
+
+	rc = roster_hold(v, &r, err);
+	if (rc)
+		return rc;
+	rc = place_find(v, r, ino, out, err);
+	if (rc) {
+		roster_drop(r);
+		return rc;
+	}
+	*held = r;
+	return 0;
 }
 
 /* What lies above the top is not shown, so kind and depth tell. */

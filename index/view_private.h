@@ -228,7 +228,8 @@ struct place {
 	unsigned depth;  /* a prefix: names in it */
 };
 
-int place_find(struct view *v, const struct roster *r, uint64_t ino,
+/* The place a number stands for, and the roster it was found in, held. */
+int place_hold(struct view *v, uint64_t ino, struct roster **held,
     struct place *out, struct err *err);
 
 /*

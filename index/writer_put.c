@@ -166,23 +166,13 @@ static int pack_enter(struct writer *w, struct lane *lane,
     struct err *err)
 {
 	struct db *db = w->store->db;
-	struct pack_row row = {
-		.no = t->no,
-		.id = t->id,
-		.kind = (int)t->kind,
-		.state = PACK_LIVE,
-		.size = t->size,
-		.n_blocks = t->n_blocks,
-		.n_chunks = t->n_chunks,
-		.session = w->session,
-	};
 	uint32_t next = 0;
 	int rc;
 
 	rc = db_begin(db, err);
 	if (rc)
 		return rc;
-	rc = db_pack_add(db, &row, table, len, err);
+	rc = pack_row_add(db, t, w->session, table, len, err);
 	if (!rc)
 		rc = db_next_pack_no(db, &next, err);
 	rc = writer_tx_end(w, rc, err);
@@ -198,8 +188,7 @@ static int pack_enter(struct writer *w, struct lane *lane,
 /*
  * From the row on others may rely on the pack.  Ours counts as pinned without
  * a pin: the collector spares the packs of sessions at work.  The claims go
- * last, see
- * writer_look.
+ * last, see writer_look.
  */
 static int pack_announce(struct writer *w, struct lane *lane,
     const uint8_t *table, size_t len, struct err *err)

@@ -183,7 +183,8 @@ static int check_outside(const struct restore *r, int fd, struct err *err)
 			rc = err_sys(err, "stat");
 			goto out;
 		}
-		if (here.st_dev == store.st_dev && here.st_ino == store.st_ino) {
+		if (here.st_dev == store.st_dev &&
+		    here.st_ino == store.st_ino) {
 			rc = err_set(err, ERR_INVALID, "lies in the store");
 			goto out;
 		}

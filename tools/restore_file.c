@@ -78,23 +78,6 @@ static int create(struct restore *r, struct made *m, struct err *err)
 
 /* ---- Content ---- */
 
-static int write_at(int fd, const uint8_t *data, size_t len, uint64_t offset,
-    struct err *err)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, data, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, "write");
-		data += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
 static int write_piece(struct restore *r, int fd,
     const struct rope_piece *piece, struct err *err)
 {
@@ -108,7 +91,8 @@ static int write_piece(struct restore *r, int fd,
 		rc = err_set(err, ERR_CORRUPT,
 		    "a piece has another length than its list says");
 	else
-		rc = write_at(fd, chunk.data, chunk.len, piece->offset, err);
+		rc = io_pwrite_full(fd, chunk.data, chunk.len, piece->offset,
+		    err);
 	chunk_release(r->src, &chunk);
 	return rc;
 }

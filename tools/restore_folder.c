@@ -185,7 +185,7 @@ static int child_new(struct worker *w, struct folder *f,
     const struct tree_entry *e, uint64_t number, struct folder **out,
     struct err *err)
 {
-	struct folder *child;
+	struct folder *child = NULL;
 	struct buf path;
 	int rc;
 

@@ -1,9 +1,9 @@
 /*
- * Hard links.  The first of a file's names to be met gets the content, whichever
- * thread it is; the others are written down and linked when all is there.  Then
- * both names are reached anew from the top, and what is linked to must be the
- * very inode that was made: a file put in its place by somebody else never
- * gains a name.
+ * Hard links.  The first of a file's names to be met gets the content,
+ * whichever thread it is; the others are written down and linked when all is
+ * there.  Then both names are reached anew from the top, and what is linked to
+ * must be the very inode that was made: a file put in its place by somebody
+ * else never gains a name.
  */
 #include <errno.h>
 #include <fcntl.h>

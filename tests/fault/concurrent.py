@@ -4,11 +4,10 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 
-from rounds import (IERI, PATIENCE, SANITIZER, Done, Store, WORK, Wrong,
-                    change_tree, difference, make_tree, need, tree)
+from rounds import (IERI, PATIENCE, SANITIZER, WORK, Done, Store, change_tree,
+                    difference, make_tree, need, script, tree)
 
 ROUNDS = 2 if SANITIZER else 6
 
@@ -187,8 +186,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Wrong as why:
-        print("FAILED: %s" % why, file=sys.stderr)
-        sys.exit(1)
+    script(main)

@@ -9,10 +9,9 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 
-from rounds import (IERI, SANITIZER, Store, WORK, Wrong, change_tree,
-                    make_tree, need, run, tree)
+from rounds import (IERI, SANITIZER, WORK, Store, change_tree, make_tree, need,
+                    run, script, tree)
 
 SIZE = 24 << 20     # of the file system
 STEPS = 15 if SANITIZER else 60
@@ -136,8 +135,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Wrong as why:
-        print("FAILED: %s" % why, file=sys.stderr)
-        sys.exit(1)
+    script(main)

@@ -12,8 +12,8 @@ import sys
 import time
 
 import sweep
-from rounds import (Fault, IERI, SANITIZER, Store, WORK, Watch, many, need,
-                    tree)
+from rounds import (IERI, SANITIZER, WORK, Fault, Store, Watch, many, need,
+                    script, tree)
 
 # Small enough that a killed ingest has sealed some.
 PACK_TARGET = 256 * 1024
@@ -202,4 +202,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

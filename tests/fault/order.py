@@ -16,10 +16,9 @@ time that the rules need, and each time must notice.
 import os
 import random
 import re
-import sys
 
-from rounds import (IERI, Store, WORK, Wrong, change_tree, make_tree, need,
-                    run)
+from rounds import (IERI, WORK, Store, Wrong, change_tree, make_tree, need,
+                    run, script)
 
 CALLS = "write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync," \
         "rename,renameat,renameat2"
@@ -208,8 +207,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Wrong as why:
-        print("FAILED: %s" % why, file=sys.stderr)
-        sys.exit(1)
+    script(main)

@@ -47,6 +47,15 @@ def need(true, words):
         raise Wrong(words)
 
 
+def script(main):
+    """Runs it and ends; what does not hold is said in one line."""
+    try:
+        sys.exit(main())
+    except Wrong as why:
+        print("FAILED: %s" % why, file=sys.stderr)
+        sys.exit(1)
+
+
 # ---- Programs ----
 
 def sanitizer():

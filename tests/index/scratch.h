@@ -53,6 +53,18 @@ static inline int scratch_drop(void **state)
 	return 0;
 }
 
+/*
+ * How often to do what is done n times in an ordinary run: IERI_TEST_ROUNDS is
+ * a percentage, for builds that are slow.  At least once.
+ */
+static inline int scratch_rounds(int n)
+{
+	const char *percent = getenv("IERI_TEST_ROUNDS");
+	int rounds = percent ? (int)((long)n * atol(percent) / 100) : n;
+
+	return rounds > 0 ? rounds : 1;
+}
+
 #define SCRATCH_TEST(f) \
 	cmocka_unit_test_setup_teardown(f, scratch_make, scratch_drop)
 
