@@ -396,6 +396,166 @@ static void test_the_bytes_of_a_record_are_frozen(void **state)
 	block_codec_free(c);
 }
 
+/* ---- Deltas ---- */
+
+/* A batch of one chunk, its base, and what they hold. */
+struct pair {
+	uint8_t base[20000];
+	uint8_t now[20000];
+	struct block_chunk chunk;
+	struct block_prefix prefix;
+	struct batch b;
+};
+
+static struct pair *pair_make(bool noise, uint64_t seed_base, uint64_t seed_now)
+{
+	struct pair *p = calloc(1, sizeof(*p));
+	struct id id = id_of(2);
+	struct err err;
+
+	fill(p->base, sizeof(p->base), noise, seed_base);
+	fill(p->now, sizeof(p->now), noise, seed_now);
+	memcpy(p->now + 5000, "changed since yesterday", 23);
+	p->chunk = (struct block_chunk){ .id = id_of(1), .kind = ID_DATA,
+		.len = sizeof(p->base) };
+	p->prefix = (struct block_prefix){ .raw = p->base,
+		.len = sizeof(p->base), .bases = &p->chunk, .n_bases = 1,
+		.depth = 2 };
+	assert_int_equal(0, batch_init(&p->b, CAP, &err));
+	assert_int_equal(0, batch_add(&p->b, ID_DATA, &id, p->now,
+	    sizeof(p->now), &err));
+	return p;
+}
+
+static void pair_drop(struct pair *p)
+{
+	batch_fini(&p->b);
+	free(p);
+}
+
+static void test_a_delta_comes_back_with_its_base(void **state)
+{
+	struct pair *p = pair_make(true, 3, 3);
+	static uint8_t raw[20000];
+	struct block_entry e, again;
+	struct block_chunk base;
+	struct block_codec *c;
+	uint8_t *record;
+	struct err err;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(0, block_codec_new(&c, 1, &err));
+	assert_int_equal(0, block_encode_delta(c, &p->b, &p->prefix, true,
+	    &record, &len, &e, &err));
+	assert_int_equal(BLOCK_DELTA, e.codec);
+	assert_int_equal(3, e.depth);
+	assert_int_equal(1, e.n_bases);
+	assert_true(e.stored < 200);
+	assert_int_equal(block_head_len(1, 1) + e.stored, len);
+	assert_int_equal(0, block_entry_check(&e, &err));
+	assert_int_equal(0, block_decode(c, &e, record + len - e.stored,
+	    p->base, sizeof(p->base), raw, &err));
+	assert_memory_equal(p->now, raw, sizeof(raw));
+
+	block_place(record, 96);
+	assert_int_equal(0, block_head_decode(record, len, 96, &again, NULL, 0,
+	    &err));
+	assert_int_equal(3, again.depth);
+	assert_int_equal(0, block_base_decode(&base, record + 48 + 4, &err));
+	assert_true(id_equal(&base.id, &p->chunk.id));
+	assert_int_equal(sizeof(p->base), base.len);
+
+	/* The next block of the same codec knows nothing of it. */
+	assert_int_equal(0, block_encode(c, &p->b, true, &record, &len, &e,
+	    &err));
+	assert_int_equal(BLOCK_PLAIN, e.codec);
+	block_codec_free(c);
+	pair_drop(p);
+}
+
+static void test_a_base_that_does_not_help_is_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		bool noise;
+		uint8_t codec;
+	} cases[] = {
+		{ "other noise", true, BLOCK_PLAIN },
+		{ "other words", false, BLOCK_ZSTD },
+	};
+	struct block_codec *c;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(0, block_codec_new(&c, 1, &err));
+	for (size_t i = 0; i < 2; i++) {
+		struct pair *p = pair_make(cases[i].noise, 3, 4);
+		static uint8_t raw[20000];
+		struct block_entry e;
+		uint8_t *record;
+		size_t len;
+
+		print_message("%s\n", cases[i].name);
+		assert_int_equal(0, block_encode_delta(c, &p->b, &p->prefix,
+		    true, &record, &len, &e, &err));
+		assert_int_equal(cases[i].codec, e.codec);
+		assert_int_equal(0, e.depth);
+		assert_int_equal(0, e.n_bases);
+		assert_int_equal(block_head_len(1, 0) + e.stored, len);
+		assert_int_equal(0, block_decode(c, &e, record + len - e.stored,
+		    NULL, 0, raw, &err));
+		assert_memory_equal(p->now, raw, sizeof(raw));
+		pair_drop(p);
+	}
+	block_codec_free(c);
+}
+
+static void test_a_lying_compressor_is_caught_with_a_base_too(void **state)
+{
+	struct pair *p = pair_make(true, 3, 3);
+	struct block_codec *c;
+	struct block_entry e;
+	uint8_t *record;
+	struct err err;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(0, block_codec_new(&c, 1, &err));
+	lie = true;
+	assert_int_equal(ERR_CORRUPT, block_encode_delta(c, &p->b, &p->prefix,
+	    true, &record, &len, &e, &err));
+	lie = false;
+	assert_int_equal(0, block_encode_delta(c, &p->b, &p->prefix, true,
+	    &record, &len, &e, &err));
+	block_codec_free(c);
+	pair_drop(p);
+}
+
+static void test_a_batch_takes_bases_up_to_its_bound(void **state)
+{
+	struct block_chunk base = { .id = id_of(1), .kind = ID_DATA,
+		.len = CAP };
+	struct batch b;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(0, batch_init(&b, CAP, &err));
+	assert_true(batch_add_base(&b, &base));
+	assert_true(batch_add_base(&b, &base));
+	assert_false(batch_add_base(&b, &base));
+	base.len = CAP / 2;
+	assert_true(batch_add_base(&b, &base));
+	batch_drop_base(&b);
+	assert_int_equal(2 * CAP, b.bases_len);
+	batch_reset(&b);
+	base.len = 1;
+	for (int i = 0; i < BLOCK_BASES_MAX; i++)
+		assert_true(batch_add_base(&b, &base));
+	assert_false(batch_add_base(&b, &base));
+	batch_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +567,11 @@ int main(void)
 		cmocka_unit_test(test_every_flip_and_cut_is_seen),
 		cmocka_unit_test(test_lengths_must_be_exact),
 		cmocka_unit_test(test_a_delta_needs_its_base),
+		cmocka_unit_test(test_a_delta_comes_back_with_its_base),
+		cmocka_unit_test(test_a_base_that_does_not_help_is_refused),
+		cmocka_unit_test(
+		    test_a_lying_compressor_is_caught_with_a_base_too),
+		cmocka_unit_test(test_a_batch_takes_bases_up_to_its_bound),
 		cmocka_unit_test(test_the_bytes_of_a_record_are_frozen),
 	};
 
