@@ -65,6 +65,8 @@ static bool add_entry(void *ctx, const char *name, size_t len,
 		if (need > room)
 			return false;
 		entry = entry_of(l->mount, node);
+		if (node->bare)
+			entry.ino = 0; /* the kernel will ask when it must */
 		fuse_add_direntry_plus(l->req, l->data + l->len, room, text,
 		    &entry, next);
 	} else {

@@ -146,44 +146,19 @@ static uint64_t item_offset(const struct days *d, enum period p, size_t i)
 	    << VIEW_SERIAL_BITS | serial;
 }
 
-/*
- * A snapshot whose record is damaged hides no other: it is shown as a folder
- * that cannot be entered.
- */
-static int item_node(struct view *v, enum period p, uint64_t serial,
-    struct view_node *out, struct err *err)
-{
-	uint64_t ino = view_dated(p, serial, 0);
-	struct dated_dir dir;
-	int rc;
-
-	if (dir_recall(v, ino, &dir)) {
-		*out = dir.node;
-		return 0;
-	}
-	rc = dated_top(v, p, serial, out, err);
-	if (rc != ERR_CORRUPT && rc != ERR_FORMAT && rc != ERR_INVALID)
-		return rc;
-	*out = (struct view_node){
-		.ino = ino,
-		.dated = true,
-		.snapshot = true,
-		.mode = S_IFDIR | 0755,
-		.nlink = 2,
-		.unreadable = true,
-	};
-	return 0;
-}
-
-static int list_period(const struct listing *l, const struct days *d,
-    enum period p, struct err *err)
+static void list_period(const struct listing *l, const struct days *d,
+    enum period p)
 {
 	const struct folder *f = &d->folder[p];
+	struct view_node node = {
+		.dated = true,
+		.snapshot = true,
+		.bare = true,
+		.mode = S_IFDIR | 0755,
+	};
 	char name[ITEM_NAME_SIZE];
-	struct view_node node;
 	size_t lo = 0;
 	size_t hi = f->n;
-	int rc;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -196,16 +171,10 @@ static int list_period(const struct listing *l, const struct days *d,
 	for (size_t i = lo; i < f->n; i++) {
 		size_t len = days_item_name(d, p, i, name);
 
-		rc = item_node(l->view, p, d->rows[f->items[i].row].serial,
-		    &node, err);
-		if (rc == ERR_NOT_FOUND)
-			continue;
-		if (rc)
-			return rc;
+		node.ino = view_dated(p, d->rows[f->items[i].row].serial, 0);
 		if (!l->emit(l->ctx, name, len, &node, item_offset(d, p, i)))
-			return 0;
+			return;
 	}
-	return 0;
 }
 
 static int list_names(const struct listing *l, uint64_t dir, struct err *err)
@@ -228,7 +197,7 @@ static int list_names(const struct listing *l, uint64_t dir, struct err *err)
 	if (p.kind == VIEW_RESOURCE)
 		rc = list_resource(l, r, d, err);
 	else if (p.kind == VIEW_PERIOD)
-		rc = list_period(l, d, p.period, err);
+		list_period(l, d, p.period);
 	else
 		rc = err_set(err, ERR_INVALID, "not a directory");
 
