@@ -116,9 +116,9 @@ struct block_prefix {
 };
 
 /*
- * As block_encode, but with the bases' bytes as prefix where that saves at least
- * a tenth; entry->codec is BLOCK_DELTA then, and the depth one more than the
- * bases'.  No bases, or prefix NULL: block_encode.
+ * As block_encode, but with the bases' bytes as prefix where that saves at
+ * least a tenth; entry->codec is BLOCK_DELTA then, and the depth one more than
+ * the bases'.  No bases, or prefix NULL: block_encode.
  */
 int block_encode_delta(struct block_codec *c, const struct batch *b,
     const struct block_prefix *prefix, bool read_back, uint8_t **record,

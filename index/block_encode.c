@@ -14,8 +14,8 @@
 #define DELTA_MOST_TENTHS 9
 
 /*
- * Below this part of the raw bytes a delta is good without comparing.  A quarter
- * would be too much: dumps and logs shrink further than that by themselves.
+ * Below this part of the raw bytes a delta is good without comparing.  A
+ * quarter would be too much: dumps and logs shrink further by themselves.
  */
 #define DELTA_SURE 16
 
@@ -75,9 +75,9 @@ static int fill(struct block_codec *c, const struct batch *b, uint8_t *to,
 }
 
 /*
- * Sets up the compressor for one delta.  A window over the prefix and the block,
- * and a table that has room for every place in it, find a base anywhere in the
- * prefix; zstd's own choice for so small an input would forget most of it.
+ * Sets up the compressor for one delta.  A window over the prefix and the
+ * block, and a table that has room for every place in it, find a base anywhere
+ * in the prefix; zstd's own choice for so small an input would forget most.
  */
 static size_t delta_setup(struct block_codec *c, const struct batch *b,
     const struct block_prefix *p)

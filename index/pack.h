@@ -102,8 +102,9 @@ void pack_name(const struct id *id, char name[PACK_NAME_SIZE]);
  * Builds the table of a pack whose own is lost or damaged, from its records:
  * walks them by their heads, goes on at the next intact head after a damaged
  * one, decodes each block and names its chunks by `key`.  Blocks that do not
- * decode are left out.  Bases that are not in this pack come from `bases`, which
- * may be NULL; *lacking gets the number of blocks left out for want of theirs.
+ * decode are left out.  Bases that are not in this pack come from `bases`,
+ * which may be NULL; *lacking gets the number of blocks left out for want of
+ * theirs.
  * There may be gaps between the blocks, and data_end is where the last ends.
  *
  * *out is to be released by pack_table_fini.  ERR_CORRUPT when neither header

@@ -280,7 +280,7 @@ static int blocks_decode(struct pack_table *t, const uint8_t *data,
 			    "table has block %u at %llu instead of %llu", i,
 			    (unsigned long long)e->offset,
 			    (unsigned long long)offset);
-		/* Far from wrapping: data_end is less than a file, a block 17 MiB. */
+		/* Far from wrapping: no file is near 2^63 bytes. */
 		offset = e->offset + block_head_len(e->n_chunks, e->n_bases) +
 		    e->stored;
 		chunk += e->n_chunks;

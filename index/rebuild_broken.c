@@ -124,8 +124,9 @@ static int scan(struct rebuild *r, struct rescue *a, const struct id *id,
 }
 
 /*
- * A broken pack may lean on another one.  So they are gone through again as long
- * as that brings one more to light, and what is left then is taken as it is.
+ * A broken pack may lean on another one.  So they are gone through again as
+ * long as that brings one more to light, and what is left then is taken as it
+ * is.
  */
 int rebuild_broken(struct rebuild *r, struct err *err)
 {

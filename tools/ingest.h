@@ -14,8 +14,8 @@
  * Never entered, and recorded as empty directories: the store itself, mounts of
  * ieri, and with one_file_system other file systems.
  *
- * Memory: about 16 MiB for each thread; the store's cache of blocks, which holds
- * what changed files are compressed against; a directory's entries (some 100 bytes
+ * Memory: about 16 MiB for each thread; the store's cache of blocks, for what
+ * changed files are compressed against; a directory's entries (some 100 bytes
  * each, 80 more for a subdirectory) until everything beneath it is done, which
  * holds for the directories on the way down of each thread; while a directory
  * is listed its names; hard links as links.h says; the writer's ids of chunks

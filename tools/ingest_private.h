@@ -212,9 +212,9 @@ int ingest_xattrs(struct worker *w, const struct dir *d, const char *name,
 
 /*
  * Reads content and xattrs of a regular file into *e, which has what *st told;
- * both follow the file when it changes meanwhile.  old is what the last snapshot
- * has under this name, or NULL.  Returns 1, 0 when it has vanished, or a
- * negative code.
+ * both follow the file when it changes meanwhile.  old is what the last
+ * snapshot has under this name, or NULL.  Returns 1, 0 when it has vanished,
+ * or a negative code.
  */
 int ingest_file(struct worker *w, const struct dir *d, const char *name,
     const struct tree_entry *old, struct stat *st, struct tree_entry *e,

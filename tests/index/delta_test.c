@@ -413,7 +413,7 @@ static void test_lost_tables_and_a_lost_index_cost_no_base(void **state)
 	store_close(s);
 }
 
-/* A base that is nowhere any more costs its blocks, and no other of the pack. */
+/* A base that is gone costs the blocks that lean on it, and no other. */
 static void test_a_lost_pack_costs_what_leans_on_it(void **state)
 {
 	struct rebuild_report report;
