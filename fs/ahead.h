@@ -3,13 +3,13 @@
  *
  * Who reads small files one after another (tar, cp, rsync) waits for one round
  * trip to the daemon at each.  The number of a thing is its place in the walk
- * of its snapshot, so after two files in a row it is known which come next: their
- * bytes are stored into the kernel's page cache, and the reader finds them there
- * without asking.  What is stored unasked is bounded, and dropped by the kernel
- * like any clean page.
+ * of its snapshot, so after two files in a row it is known which come next:
+ * their bytes are stored into the kernel's page cache, where the reader finds
+ * them without asking.  What is stored unasked is bounded, and dropped by the
+ * kernel like any clean page.
  *
- * Threads: any at once.  Only one stores at a time: it may wait for a page whose
- * READ another thread has to answer.
+ * Threads: any at once.  Only one stores at a time: it may wait for a page
+ * whose READ another thread has to answer.
  */
 #ifndef FS_AHEAD_H
 #define FS_AHEAD_H
@@ -50,8 +50,8 @@ void ahead_fini(struct ahead *a);
 void ahead_after(struct mount *m, fuse_ino_t ino);
 
 /*
- * To be called when a directory has been listed to its end, after the reply: the
- * kernel now knows its entries.  Without a walk of files that comes by here
+ * To be called when a directory has been listed to its end, after the reply:
+ * the kernel now knows its entries.  Without a walk of files that comes by here
  * nothing happens, so a mere listing of everything stores nothing.
  */
 void ahead_listed(struct mount *m, fuse_ino_t dir);

@@ -57,7 +57,7 @@ struct view_node {
 	uint64_t ino;
 	bool dated;     /* lies in a snapshot: it never changes */
 	bool snapshot;  /* is the top of one: the date's own folder */
-	bool bare;      /* of a listing of dates: all but ino and type is unset */
+	bool bare;      /* a date in a listing: only ino and type are set */
 	uint32_t mode;
 	uint32_t uid;
 	uint32_t gid;
