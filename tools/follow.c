@@ -16,6 +16,11 @@
 /* What a place may be off by, backwards, after some new chunks. */
 #define SLACK 4096u
 
+/* Two chunks in a row whose lengths differ from two old ones by no more are
+ * taken for them, with some rows changed; so far from the place. */
+#define LENGTH_SLACK 512
+#define LENGTH_REACH 16u
+
 /* Refusals in a row after which only one block in so many is tried. */
 #define REFUSED_MANY 3
 #define TRY_EACH 32
@@ -45,6 +50,7 @@ struct follow {
 	uint32_t at_piece; /* the piece that holds it, or high */
 	bool lost;         /* new chunks since the place was last put right */
 	uint32_t run;      /* the piece that holds it when it was */
+	uint64_t last_len; /* of the chunk before, 0 when it was not new */
 
 	/* Pieces [named, named_end) are the last ones named in the batch. */
 	uint32_t named;
@@ -147,6 +153,7 @@ void follow_begin(struct follow *f, const struct content *old)
 	f->at_piece = 0;
 	f->lost = false;
 	f->run = 0;
+	f->last_len = 0;
 	f->named = 0;
 	f->named_end = 0;
 	if (old->size >= LARGE) {
@@ -221,6 +228,7 @@ void follow_known(struct follow *f, struct batch *b, const struct id *id,
 
 	if (!f->on)
 		return;
+	f->last_len = 0;
 	if (!match(f, id, &i)) {
 		f->lost = true;
 		advance(f, len);
@@ -261,6 +269,43 @@ static void range(const struct follow *f, uint64_t len, uint32_t *from,
 	*to = i;
 }
 
+static bool same_length(const struct follow *f, uint32_t i, uint64_t len)
+{
+	uint64_t old = piece_at(f, i)->len;
+
+	return (old > len ? old - len : len - old) <= LENGTH_SLACK;
+}
+
+/*
+ * Where every chunk has changed a little none is met again, and bytes put in or
+ * taken out would leave the place beside the truth for long.  But most cuts are
+ * where they were: so the lengths tell.  The nearest to the place counts.
+ */
+static void pass(struct follow *f, uint64_t len)
+{
+	uint32_t from = f->at_piece > f->run + LENGTH_REACH
+	                    ? f->at_piece - LENGTH_REACH
+	                    : f->run + 1;
+	uint32_t best = f->high;
+
+	for (uint32_t i = from; f->last_len && i < f->high &&
+	     i <= f->at_piece + LENGTH_REACH; i++) {
+		if (i <= low(f) || !same_length(f, i, len) ||
+		    !same_length(f, i - 1, f->last_len))
+			continue;
+		if (best == f->high || i <= f->at_piece)
+			best = i;
+	}
+	f->last_len = len;
+	f->lost = true;
+	if (best < f->high) {
+		f->at_piece = best;
+		f->at = piece_at(f, best)->offset;
+		len = piece_at(f, best)->len;
+	}
+	advance(f, len);
+}
+
 static bool name(struct follow *f, struct batch *b, uint32_t i)
 {
 	const struct rope_piece *p = piece_at(f, i);
@@ -295,8 +340,7 @@ bool follow_fresh(struct follow *f, struct batch *b, uint64_t len)
 			batch_drop_base(b);
 		return false;
 	}
-	f->lost = true;
-	advance(f, len);
+	pass(f, len);
 	return true;
 }
 
