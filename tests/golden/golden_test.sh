@@ -17,8 +17,6 @@ fi
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/ieri-golden.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
-tar -C "$tmp" -xzf "$here/v1.tar.gz"
-gzip -dc "$here/v1.manifest.gz" >"$tmp/manifest"
 store=$tmp/store
 
 fail() {
@@ -35,40 +33,74 @@ restored() {
 		fail "$1 is not what it was"
 }
 
-all() {
-	restored acme/web@2026-11-20 1
-	restored acme/web@2026-11-21 2
-	restored acme/db@2026-11-21 3
-	restored acme/web@2026-11-22 4
+# snapshots NAME: the snapshots of a golden store and their serials.
+snapshots() {
+	case $1 in
+	v1) echo "acme/web@2026-11-20 1 acme/web@2026-11-21 2
+	    acme/db@2026-11-21 3 acme/web@2026-11-22 4" ;;
+	v1-delta) echo "acme/db@2026-11-11 1 acme/db@2026-11-12 2
+	    acme/db@2026-11-13 3" ;;
+	esac
 }
 
-"$here/read.py" "$store" >"$tmp/read" || fail "read.py"
-cmp "$tmp/manifest" "$tmp/read" || fail "read.py finds something else"
+all() {
+	local list
+	read -r -d '' -a list <<<"$(snapshots "$1")" || true
+	for ((i = 0; i < ${#list[@]}; i += 2)); do
+		restored "${list[i]}" "${list[i + 1]}"
+	done
+}
 
-"$ieri" list -s "$store" --json acme/web >"$tmp/list"
-all
-
-rm -rf "$store/index"
-if "$ieri" list -s "$store" 2>"$tmp/words"; then
-	fail "a store without an index opened"
-fi
-grep -q rebuild-index "$tmp/words" || fail "nobody was told of rebuild-index"
-"$ieri" rebuild-index -q -s "$store" || fail "rebuild-index"
-"$ieri" list -s "$store" --json acme/web >"$tmp/list2"
-cmp "$tmp/list" "$tmp/list2" || fail "the list differs after rebuild-index"
-all
+lists() {
+	"$ieri" list -s "$store" --json
+	"$ieri" list -s "$store" --json acme/db
+}
 
 # The script itself can fail: one wrong byte anywhere is found.
-pack=$(ls -S "$store"/packs/*/*.pack | head -n 1)
-for offset in 20 200 5000 154700; do
-	cp "$pack" "$tmp/pack"
-	printf 'X' | dd of="$tmp/pack" bs=1 seek=$offset conv=notrunc 2>/dev/null
-	cmp -s "$pack" "$tmp/pack" && continue
-	cp -a "$store" "$tmp/bad"
-	cat "$tmp/pack" >"$tmp/bad/${pack#"$store"/}"
-	if "$here/read.py" "$tmp/bad" >/dev/null 2>&1; then
-		fail "read.py did not see the byte at $offset"
+wrong_bytes() {
+	local pack offset size
+	pack=$(ls -S "$store"/packs/*/*.pack | head -n 1)
+	size=$(stat -c %s "$pack")
+	for offset in 20 200 5000 $((size / 2)) $((size - 50)); do
+		cp -a "$store" "$tmp/bad"
+		/usr/bin/python3 - "$tmp/bad/${pack#"$store"/}" "$offset" <<'P'
+import sys
+at = int(sys.argv[2])
+with open(sys.argv[1], "r+b") as f:
+    f.seek(at)
+    byte = f.read(1)[0]
+    f.seek(at)
+    f.write(bytes([byte ^ 1]))
+P
+		if "$here/read.py" "$tmp/bad" >/dev/null 2>&1; then
+			fail "read.py did not see the byte at $offset"
+		fi
+		rm -rf "$tmp/bad"
+	done
+}
+
+golden() {
+	rm -rf "$store"
+	tar -C "$tmp" -xzf "$here/$1.tar.gz"
+	gzip -dc "$here/$1.manifest.gz" >"$tmp/manifest"
+
+	"$here/read.py" "$store" >"$tmp/read" || fail "$1: read.py"
+	cmp "$tmp/manifest" "$tmp/read" || fail "$1: read.py finds something else"
+	lists >"$tmp/list"
+	all "$1"
+
+	rm -rf "$store/index"
+	if "$ieri" list -s "$store" 2>"$tmp/words"; then
+		fail "$1: a store without an index opened"
 	fi
-	rm -rf "$tmp/bad"
-done
-echo "golden store v1: read by script, by ieri, and after rebuild-index"
+	grep -q rebuild-index "$tmp/words" || fail "nobody was told of rebuild-index"
+	"$ieri" rebuild-index -q -s "$store" || fail "$1: rebuild-index"
+	lists >"$tmp/list2"
+	cmp "$tmp/list" "$tmp/list2" || fail "$1: the list differs after rebuild-index"
+	all "$1"
+	wrong_bytes
+	echo "golden store $1: read by script, by ieri, and after rebuild-index"
+}
+
+golden v1
+golden v1-delta
