@@ -59,8 +59,10 @@ static int list_packs(struct writer *w, struct commit *c, struct err *err)
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < c->n_packs; i++) {
-		buf_le32(&c->listed, c->packs[i].no);
-		buf_put(&c->listed, c->packs[i].id.b, ID_LEN);
+		uint8_t pair[ROOT_PACK_SIZE];
+
+		root_pack_encode(&c->packs[i], pair);
+		buf_put(&c->listed, pair, sizeof(pair));
 	}
 	return buf_check(&c->listed, err);
 }
