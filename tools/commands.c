@@ -102,11 +102,6 @@ static const struct command commands[] = {
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-const struct command *command_at(size_t i)
-{
-	return i < N_COMMANDS ? &commands[i] : NULL;
-}
-
 const struct command *command_find(const char *name)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++)

@@ -13,9 +13,6 @@
 /* NULL when there is no such command. */
 const struct command *command_find(const char *name);
 
-/* The i-th command, NULL past the last. */
-const struct command *command_at(size_t i);
-
 /* All commands, a line each.  Returns EXIT_USAGE on stderr, else EXIT_DONE. */
 int cli_overview(FILE *to);
 
